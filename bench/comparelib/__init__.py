@@ -1,0 +1,5 @@
+"""bench/compare: allocators side by side on the same workloads, in the same minutes.
+
+Reading order: allocators, workloads, redis_server, process (one run); measure (which run when, and
+was it disturbed); results (medians, ratios, means; pure); table, plot (what a person sees).
+"""

@@ -1,0 +1,26 @@
+// Compiler annotations: clang's thread-safety analysis, branch hints, visibility.
+//
+// Who may use  every layer.
+// Cost         none; all of them vanish in the generated code.
+#pragma once
+
+#if defined(__clang__)
+#define EP_TSA(x) __attribute__((x))
+#else
+#define EP_TSA(x)
+#endif
+
+#define EP_CAPABILITY(name) EP_TSA(capability(name))
+#define EP_SCOPED_CAPABILITY EP_TSA(scoped_lockable)
+#define EP_GUARDED_BY(lock) EP_TSA(guarded_by(lock))
+#define EP_REQUIRES(...) EP_TSA(requires_capability(__VA_ARGS__))
+#define EP_ACQUIRE(...) EP_TSA(acquire_capability(__VA_ARGS__))
+#define EP_TRY_ACQUIRE(...) EP_TSA(try_acquire_capability(__VA_ARGS__))
+#define EP_RELEASE(...) EP_TSA(release_capability(__VA_ARGS__))
+#define EP_EXCLUDES(...) EP_TSA(locks_excluded(__VA_ARGS__))
+#define EP_NO_THREAD_SAFETY_ANALYSIS EP_TSA(no_thread_safety_analysis)
+
+#define EP_LIKELY(x) __builtin_expect(!!(x), 1)
+#define EP_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define EP_ALWAYS_INLINE inline __attribute__((always_inline))
+#define EP_NOINLINE __attribute__((noinline))

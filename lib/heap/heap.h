@@ -1,0 +1,68 @@
+// The heap of this process: what malloc and free are made of.
+//
+// Who may call  preload/, stats/, pools/. This folder alone knows all the tiers.
+// Errors        nullptr when the system refuses memory, with everything as it was; errno is never
+//               touched (the C interface sets it). Misuse ends the process through base/die.h.
+//
+// --- Concurrency, on one page --------------------------------------------------------------------
+//
+// Who owns what                                                guarded by              rank
+//   a thread       its ThreadCache (magazines)                 nobody else writes to it
+//   a CPU          its current slab of each class              CpuCache::lock          kCpu
+//   a node's bin   the partial and full slabs of one class     NodeBin::lock           kNode
+//   a node         its frames, in each of two zones            FrameHeap::lock         kBuddy
+//   the process    extents                                     see large/extents.h     kLarge
+//                  growth of a zone                            Zone::growth_lock       kZone
+//                  records of our own                          MetaArena::lock         kMeta
+//                  the list of thread caches                   Registry::lock          kThreads
+//                  boot                                        g_boot_lock             kBoot
+// Locks are taken in rising rank only; fork takes them all in that order.
+//
+// What is read without a lock
+//   the block maps  one byte a unit, written by whoever hands the block out or takes it back. The
+//                   program orders the two: who frees a block has its address from who allocated
+//                   it.
+//   a zone's limit  only grows, before the first block of the new frame is handed out.
+//   slab->home      a guess, checked again under the lock of the home that it names.
+//   the extent map  see large/extents.h.
+//
+// Two threads that free the same block at the same instant (a bug of theirs) may both find the map
+// cell set; the slab's bitmap then sees the second one, when it comes home.
+// -------------------------------------------------------------------------------------------------
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace elasticpool {
+
+// Alignment of each: kMinAlignBytes unless asked for more. Cost: the fast path about 20
+// instructions (heap/fast_path.h); a miss one lock; a new frame or extent one system call.
+void* heap_allocate(size_t bytes);
+void* heap_allocate_zeroed(size_t bytes);
+// align_bytes: a power of two, up to 2^62 (nullptr when there is no room for it).
+void* heap_allocate_aligned(size_t bytes, size_t align_bytes);
+// block may be nullptr; bytes > 0. The old block stays whole on failure.
+void* heap_reallocate(void* block, size_t bytes);
+// block may be nullptr. A block of libc's own goes there.
+void heap_free(void* block);
+
+// The parts of the above behind the fast path.
+void* heap_allocate_slow(size_t bytes);
+void heap_free_slow(void* block);
+
+// Bytes that the program may use of the block; 0 for nullptr.
+size_t heap_usable_bytes(const void* block);
+// What heap_usable_bytes would say of heap_allocate(bytes); 0 when that is refused anyway.
+size_t heap_good_bytes(size_t bytes, size_t align_bytes);
+
+// Gives free memory back until at most keep_bytes a tier stay resident; the bytes returned.
+size_t heap_trim(size_t keep_bytes);
+
+// Frees of blocks that were not ours.
+uint64_t heap_foreign_frees();
+
+// Before main, with the environment as the loader has it; malloc may have been called before.
+void heap_start(char** environment);
+
+}  // namespace elasticpool

@@ -1,0 +1,84 @@
+// The kernel's half of vm.h.
+#include "os/vm.h"
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "os/syscall.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+namespace elasticpool {
+namespace {
+
+long map(uintptr_t address, size_t bytes, int flags) {
+  return system_call(SYS_mmap, static_cast<long>(address), static_cast<long>(bytes),
+                     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+bool kernel_unmap(uintptr_t address, size_t bytes) {
+  return !failed(system_call(SYS_munmap, static_cast<long>(address), static_cast<long>(bytes)));
+}
+
+MapStatus kernel_map_at(uintptr_t address, size_t bytes) {
+  const long result = map(address, bytes, MAP_FIXED_NOREPLACE);
+  if (failed(result)) return result == -EEXIST ? MapStatus::kTaken : MapStatus::kNoMemory;
+  if (static_cast<uintptr_t>(result) == address) return MapStatus::kMapped;
+  // Kernels before 4.17 take the flag for a hint.
+  kernel_unmap(static_cast<uintptr_t>(result), bytes);
+  return MapStatus::kTaken;
+}
+
+void* kernel_map_anywhere(size_t bytes) {
+  const long result = map(0, bytes, 0);
+  return failed(result) ? nullptr : reinterpret_cast<void*>(result);
+}
+
+bool kernel_decommit(uintptr_t address, size_t bytes) {
+  // Fresh pages over the old ones, not madvise: a sandbox may kill whoever calls that, and one that
+  // allows malloc at all allows mmap. The kernel merges the mapping with its neighbours again.
+  return !failed(map(address, bytes, MAP_FIXED));
+}
+
+MapStatus kernel_remap(uintptr_t from, size_t from_bytes, uintptr_t to, size_t to_bytes) {
+  if (from == to) {
+    const long in_place = system_call(SYS_mremap, static_cast<long>(from),
+                                      static_cast<long>(from_bytes), static_cast<long>(to_bytes));
+    if (!failed(in_place)) return MapStatus::kMapped;
+    // ENOMEM means both "no room behind it" and "no memory"; a mapping tells them apart.
+    return in_place == -EFAULT ? MapStatus::kTaken : MapStatus::kNoMemory;
+  }
+  // MREMAP_FIXED replaces what is there: claim the place first, so that nobody else has it.
+  const MapStatus claimed = kernel_map_at(to, to_bytes);
+  if (claimed != MapStatus::kMapped) return claimed;
+  const long moved = system_call(SYS_mremap, static_cast<long>(from), static_cast<long>(from_bytes),
+                                 static_cast<long>(to_bytes), MREMAP_MAYMOVE | MREMAP_FIXED,
+                                 static_cast<long>(to));
+  if (!failed(moved)) return MapStatus::kMapped;
+  kernel_unmap(to, to_bytes);
+  return MapStatus::kNoMemory;
+}
+
+constexpr Vm kKernelVm = {kernel_map_at, kernel_map_anywhere, kernel_unmap, kernel_decommit,
+                          kernel_remap};
+
+constinit Vm g_vm = kKernelVm;
+
+}  // namespace
+
+const Vm& kernel_vm() { return kKernelVm; }
+
+const Vm& vm() { return g_vm; }
+
+void set_vm(const Vm& replacement) { g_vm = replacement; }
+
+size_t page_bytes() {
+  const unsigned long from_kernel = getauxval(AT_PAGESZ);
+  return is_power_of_two(from_kernel) ? from_kernel : 4096;
+}
+
+}  // namespace elasticpool

@@ -1,0 +1,44 @@
+// Virtual memory, as a table of functions: the kernel in a process, a fake with scripted failures
+// and its own memory in tests.
+//
+// Threads  any; the kernel's own functions are reentrant. set_vm() only before other threads.
+// Errors   never through errno. Running out is `kNoMemory` or false, and the caller goes on.
+// Cost     one system call each.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace elasticpool {
+
+enum class MapStatus : uint8_t {
+  kMapped,
+  kTaken,     // somebody else has mapped a part of that range
+  kNoMemory,  // the kernel refuses: RLIMIT_AS, overcommit, number of mappings
+};
+
+struct Vm {
+  // Readable, writable, zeroed pages at exactly [address, address + bytes); nothing that is mapped
+  // there is replaced.
+  MapStatus (*map_at)(uintptr_t address, size_t bytes);
+  // The same wherever the kernel likes; nullptr when it refuses.
+  void* (*map_anywhere)(size_t bytes);
+  // The range is free for others. False: the kernel could not (too many mappings); still mapped.
+  bool (*unmap)(uintptr_t address, size_t bytes);
+  // Pages go back, the range stays and reads as zero. False: not returned, contents unspecified.
+  bool (*decommit)(uintptr_t address, size_t bytes);
+  // Moves pages, not bytes, to [to, to + to_bytes), which must be unmapped; the old range is
+  // unmapped by it, what is new reads as zero. from == to grows or shrinks in place.
+  MapStatus (*remap)(uintptr_t from, size_t from_bytes, uintptr_t to, size_t to_bytes);
+};
+
+// The kernel's.
+const Vm& kernel_vm();
+// What the layers above use: the kernel's unless a test says otherwise.
+const Vm& vm();
+void set_vm(const Vm& replacement);
+
+// The size of a page of this kernel; a power of two.
+size_t page_bytes();
+
+}  // namespace elasticpool

@@ -1,0 +1,171 @@
+// See zone.h.
+#include "pagemap/zone.h"
+
+#include "os/vm.h"
+
+namespace elasticpool {
+
+constinit Zone g_small_zone;
+constinit Zone g_medium_zone;
+constinit Zone g_large_zone;
+
+constinit uintptr_t SmallZoneView::base = 0;
+constinit uintptr_t SmallZoneView::limit_units = 0;
+constinit uint8_t* SmallZoneView::map = nullptr;
+constinit uint8_t* SmallZoneView::map_of_address_zero = nullptr;
+
+namespace {
+
+// Tables grow by this many frames: 512 KiB of map in the small zone, 64 KiB in the medium.
+constexpr size_t kTableStepFrames = 4;
+// The large zone's map is 128 bytes a frame; a step of it is a page or more on every kernel.
+constexpr size_t kLargeTableStepFrames = 512;
+// The plan needs less than 6 units of this share of the addresses below the anchor.
+constexpr unsigned kUnitShareLog2 = 6;
+constexpr size_t kUnitBytesMax = 1024 * kGiB;
+// Where mappings lie low (valgrind: from 64 MiB up), the zones lie above them instead.
+constexpr uintptr_t kLowAnchor = 64 * kGiB;
+constexpr uintptr_t kTopAboveLowAnchor = 2048 * kGiB;
+
+constinit std::atomic<size_t> g_tables_bytes{0};
+
+size_t table_step(const Zone& zone) {
+  return zone.shift == kLargeShift ? kLargeTableStepFrames : kTableStepFrames;
+}
+
+size_t map_bytes(const Zone& zone, size_t frames) {
+  return (frames * kFrameBytes >> zone.shift) * zone.map_bytes_per_unit;
+}
+
+struct ZonePlan {
+  Zone* zone;
+  unsigned shift;
+  size_t map_bytes_per_unit;
+  size_t span_bytes;
+  size_t side_bytes_per_frame;
+};
+
+// Takes the zone's ranges downwards from `top`; returns where the next may end.
+uintptr_t place(const ZonePlan& plan, uintptr_t top) {
+  Zone& zone = *plan.zone;
+  zone.shift = plan.shift;
+  zone.map_bytes_per_unit = plan.map_bytes_per_unit;
+  zone.side_bytes_per_frame = plan.side_bytes_per_frame;
+  zone.frames_max = plan.span_bytes / kFrameBytes;
+  zone.base = round_down(top - plan.span_bytes, kFrameBytes);
+  const uintptr_t map = round_down(zone.base - map_bytes(zone, zone.frames_max), kFrameBytes);
+  zone.map = reinterpret_cast<uint8_t*>(map);
+  zone.side = round_down(map - zone.frames_max * zone.side_bytes_per_frame, kFrameBytes);
+  return zone.side;
+}
+
+bool map_table(uintptr_t address, size_t from_bytes, size_t to_bytes) {
+  const size_t page = page_bytes();
+  const uintptr_t from = round_up(address + from_bytes, page);
+  const uintptr_t to = round_up(address + to_bytes, page);
+  if (from == to) return true;
+  if (vm().map_at(from, to - from) != MapStatus::kMapped) return false;
+  g_tables_bytes.fetch_add(to - from, std::memory_order_relaxed);
+  return true;
+}
+
+// Takes back what map_table() mapped for the same range.
+void unmap_table(uintptr_t address, size_t from_bytes, size_t to_bytes) {
+  const size_t page = page_bytes();
+  const uintptr_t from = round_up(address + from_bytes, page);
+  const uintptr_t to = round_up(address + to_bytes, page);
+  if (from == to || !vm().unmap(from, to - from)) return;
+  g_tables_bytes.fetch_sub(to - from, std::memory_order_relaxed);
+}
+
+bool prepare_tables(Zone& zone, size_t frames) EP_REQUIRES(zone.growth_lock) {
+  const size_t ready = zone.tables_ready_frames;
+  if (frames <= ready) return true;
+  size_t wanted = round_up(frames, table_step(zone));
+  if (wanted > zone.frames_max) wanted = zone.frames_max;
+  const auto map = reinterpret_cast<uintptr_t>(zone.map);
+  const size_t map_from = map_bytes(zone, ready);
+  const size_t map_to = map_bytes(zone, wanted);
+  if (!map_table(map, map_from, map_to)) return false;
+  if (!map_table(zone.side, ready * zone.side_bytes_per_frame,
+                 wanted * zone.side_bytes_per_frame)) {
+    unmap_table(map, map_from, map_to);
+    return false;
+  }
+  zone.tables_ready_frames = wanted;
+  return true;
+}
+
+// Publishes [0, frames) to readers.
+void publish(Zone& zone, size_t frames) EP_REQUIRES(zone.growth_lock) {
+  zone.next_frame = frames;
+  // Relaxed is enough: a reader holds a pointer that came, through the program's own
+  // synchronisation, from a thread that took the block under a lock after this store.
+  const uintptr_t limit_units = frames * kFrameBytes >> zone.shift;
+  zone.limit_units.store(limit_units, std::memory_order_relaxed);
+  if (&zone == &g_small_zone) {
+    __atomic_store_n(&SmallZoneView::limit_units, limit_units, __ATOMIC_RELAXED);
+  }
+}
+
+}  // namespace
+
+void plan_zones(uintptr_t anchor, const ZoneSides& sides) {
+  if (anchor < kLowAnchor) anchor = kTopAboveLowAnchor;
+  size_t unit = size_t{1} << floor_log2(anchor >> kUnitShareLog2);
+  if (unit > kUnitBytesMax) unit = kUnitBytesMax;
+  // Half way down: what others reserve, however much, the kernel places from the anchor on.
+  uintptr_t top = round_down(anchor / 2, kFrameBytes);
+  top = place({&g_small_zone, kSmallShift, 1, unit, sides.small_bytes_per_frame}, top);
+  SmallZoneView::base = g_small_zone.base;
+  SmallZoneView::map = g_small_zone.map;
+  SmallZoneView::map_of_address_zero =
+      reinterpret_cast<uint8_t*>(address_of(g_small_zone.map) - (g_small_zone.base >> kSmallShift));
+  top = place({&g_medium_zone, kMediumShift, 1, unit, sides.medium_bytes_per_frame}, top);
+  place({&g_large_zone, kLargeShift, sizeof(uint32_t), 2 * unit, 0}, top);
+}
+
+GrowStatus claim_addresses(Zone& zone, size_t frames, size_t* first_frame) {
+  LockGuard guard(zone.growth_lock);
+  const size_t first = zone.next_frame;
+  if (frames > zone.frames_max - first) return GrowStatus::kNoMemory;
+  if (!prepare_tables(zone, first + frames)) return GrowStatus::kNoMemory;
+  publish(zone, first + frames);
+  *first_frame = first;
+  return GrowStatus::kGrown;
+}
+
+GrowStatus grow_zone(Zone& zone, size_t frames, size_t* first_frame) {
+  LockGuard guard(zone.growth_lock);
+  // A range that somebody else has mapped is stepped over, in strides that double: a large foreign
+  // mapping costs tens of refused calls, not thousands.
+  size_t stride = frames;
+  for (size_t first = zone.next_frame; first + frames <= zone.frames_max; first += stride) {
+    if (!prepare_tables(zone, first + frames)) return GrowStatus::kNoMemory;
+    const MapStatus status = vm().map_at(zone.frame_address(first), frames * kFrameBytes);
+    if (status == MapStatus::kMapped) {
+      publish(zone, first + frames);
+      *first_frame = first;
+      return GrowStatus::kGrown;
+    }
+    if (status == MapStatus::kNoMemory) return GrowStatus::kNoMemory;
+    if (first != zone.next_frame) stride *= 2;
+  }
+  return GrowStatus::kNoMemory;
+}
+
+size_t zone_tables_bytes() { return g_tables_bytes.load(std::memory_order_relaxed); }
+
+void zones_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
+  g_small_zone.growth_lock.lock_for_fork();
+  g_medium_zone.growth_lock.lock_for_fork();
+  g_large_zone.growth_lock.lock_for_fork();
+}
+
+void zones_unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS {
+  for (Zone* zone : {&g_large_zone, &g_medium_zone, &g_small_zone}) {
+    zone->growth_lock.unlock_after_fork(in_child);
+  }
+}
+
+}  // namespace elasticpool

@@ -1,0 +1,300 @@
+// See cpu_cache.h.
+#include "percpu/cpu_cache.h"
+
+#include <atomic>
+#include <new>
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "os/cpu.h"
+#include "os/meta_arena.h"
+#include "os/numa.h"
+#include "slab/slab.h"
+
+namespace elasticpool {
+
+struct SlabHome {
+  Lock lock;
+  const bool is_cpu;
+
+  constexpr SlabHome(LockRank rank, bool cpu) : lock(rank), is_cpu(cpu) {}
+};
+
+namespace {
+
+// CPU numbers are folded into this many caches; each is made when a thread first runs there.
+constexpr size_t kCpuCachesMax = 256;
+// Partial slabs by how full they are: the fullest bucket is drawn from first.
+constexpr unsigned kBuckets = 4;
+
+struct CpuCache : SlabHome {
+  constexpr CpuCache() : SlabHome(LockRank::kCpu, true) {}
+
+  Slab* current[kClasses] EP_GUARDED_BY(lock) = {};
+};
+
+struct NodeBin : SlabHome {
+  using SlabList = List<Slab, &Slab::link>;
+
+  constexpr NodeBin() : SlabHome(LockRank::kNode, false) {}
+
+  SlabList partial[kBuckets] EP_GUARDED_BY(lock);
+  SlabStats stats EP_GUARDED_BY(lock);
+};
+
+constinit CpuCache g_first_cache;
+constinit std::atomic<CpuCache*> g_caches[kCpuCachesMax] = {};
+constinit NodeBin g_bins[kNodesMax][kClasses];
+constinit std::atomic<NodeId (*)(CpuId)> g_node_of_cpu{nullptr};
+
+NodeBin& bin_of(NodeId node, ClassId id) {
+  return g_bins[index_of(node) % kNodesMax][index_of(id)];
+}
+
+NodeId node_of(CpuId cpu) {
+  // order[node-of-cpu]: the table behind the function was filled before it was set.
+  const auto function = g_node_of_cpu.load(std::memory_order_acquire);
+  return function == nullptr ? NodeId{0} : function(cpu);
+}
+
+// Published under the first cache's lock, which fork takes before it looks for the others: so none
+// appears while a fork is under way.
+CpuCache* make_cache(std::atomic<CpuCache*>& slot) {
+  void* memory = meta_allocate(sizeof(CpuCache));
+  // Without memory for its own, a CPU shares the first one's.
+  if (memory == nullptr) return &g_first_cache;
+  LockGuard guard(g_first_cache.lock);
+  CpuCache* existing = slot.load(std::memory_order_relaxed);
+  if (existing != nullptr) {
+    meta_give_back(memory, sizeof(CpuCache));
+    return existing;
+  }
+  auto* cache = new (memory) CpuCache;
+  // order[cpu-cache]: the cache is whole before others find it.
+  slot.store(cache, std::memory_order_release);
+  return cache;
+}
+
+CpuCache& cache_of(CpuId cpu) {
+  const size_t index = index_of(cpu) % kCpuCachesMax;
+  if (index == 0) return g_first_cache;
+  // order[cpu-cache]: sees the whole cache that make_cache() published.
+  CpuCache* cache = g_caches[index].load(std::memory_order_acquire);
+  return cache != nullptr ? *cache : *make_cache(g_caches[index]);
+}
+
+// Only nodes that are in use: fork is on somebody's way.
+size_t bin_nodes() {
+  const size_t nodes = numa_nodes();
+  return nodes < kNodesMax ? nodes : kNodesMax;
+}
+
+template <typename Visit>
+void for_each_bin(Visit visit) {
+  for (size_t node = 0; node < bin_nodes(); ++node) {
+    for (NodeBin& bin : g_bins[node]) visit(bin);
+  }
+}
+
+template <typename Visit>
+void for_each_cache(Visit visit) {
+  visit(g_first_cache);
+  for (auto& slot : g_caches) {
+    // order[cpu-cache]: as in cache_of().
+    CpuCache* cache = slot.load(std::memory_order_acquire);
+    if (cache != nullptr) visit(*cache);
+  }
+}
+
+// The fullest of the buckets is 0: at most a quarter of the slab's blocks are in it.
+unsigned bucket_of(const Slab* slab) {
+  const unsigned bucket = slab->free_count * kBuckets / (slab->blocks + 1);
+  return bucket < kBuckets ? bucket : kBuckets - 1;
+}
+
+void list_partial(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
+  slab->bucket = static_cast<uint8_t>(bucket_of(slab));
+  bin.partial[slab->bucket].push_front(slab);
+}
+
+// A slab that has blocks for `cache`: partial ones first. The bin's lock is inside the CPU's.
+Slab* fetch_slab(CpuCache& cache, ClassId id, NodeId node) EP_REQUIRES(cache.lock) {
+  NodeBin& bin = bin_of(node, id);
+  {
+    LockGuard guard(bin.lock);
+    for (auto& list : bin.partial) {
+      Slab* slab = list.pop_front();
+      if (slab == nullptr) continue;
+      slab->home.store(&cache, std::memory_order_relaxed);
+      return slab;
+    }
+  }
+  Slab* slab = slab_create(id, node);
+  if (slab == nullptr) return nullptr;
+  slab->home.store(&cache, std::memory_order_relaxed);
+  LockGuard guard(bin.lock);
+  ++bin.stats.created;
+  ++bin.stats.slabs;
+  if (bin.stats.slabs > bin.stats.slabs_peak) bin.stats.slabs_peak = bin.stats.slabs;
+  return slab;
+}
+
+// A full slab is on no list; the bin is its home, so that the first block to come back finds it.
+void retire_full(CpuCache& cache, Slab* slab) EP_REQUIRES(cache.lock) {
+  NodeBin& bin = bin_of(slab->node, slab->class_id);
+  LockGuard guard(bin.lock);
+  cache.current[index_of(slab->class_id)] = nullptr;
+  slab->home.store(&bin, std::memory_order_relaxed);
+}
+
+// The bin's part of a homecoming: the slab may become partial, fuller by a bucket, or empty.
+void put_into_bin(NodeBin& bin, Slab* slab, const void* block) EP_REQUIRES(bin.lock) {
+  slab_put(slab, block);
+  if (slab->free_count == slab->blocks) {
+    if (slab->blocks > 1) bin.partial[slab->bucket].remove(slab);
+    ++bin.stats.destroyed;
+    --bin.stats.slabs;
+    slab_destroy(slab);
+  } else if (slab->free_count == 1) {
+    list_partial(bin, slab);
+  } else if (bucket_of(slab) != slab->bucket) {
+    bin.partial[slab->bucket].remove(slab);
+    list_partial(bin, slab);
+  }
+}
+
+size_t purge_partial(NodeBin& bin) {
+  LockGuard guard(bin.lock);
+  size_t returned_bytes = 0;
+  for (const auto& list : bin.partial) {
+    for (Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
+      returned_bytes += slab_purge(slab);
+    }
+  }
+  bin.stats.returned_bytes += returned_bytes;
+  return returned_bytes;
+}
+
+// Locks whoever is home to the slab; the home cannot change while its lock is held.
+SlabHome* lock_home(Slab* slab, SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
+  for (;;) {
+    SlabHome* home = slab->home.load(std::memory_order_relaxed);
+    if (home == held) return home;
+    if (held != nullptr) held->lock.unlock();
+    home->lock.lock();
+    held = home;
+    if (slab->home.load(std::memory_order_relaxed) == home) return home;
+  }
+}
+
+}  // namespace
+
+size_t take_blocks(ClassId id, void** blocks, size_t wanted) {
+  const CpuId cpu = current_cpu();
+  CpuCache& cache = cache_of(cpu);
+  LockGuard guard(cache.lock);
+  size_t taken = 0;
+  // A new slab is opened for the first block only: a batch need not be full.
+  while (taken == 0) {
+    Slab*& current = cache.current[index_of(id)];
+    if (current == nullptr) current = fetch_slab(cache, id, node_of(cpu));
+    if (current == nullptr) break;
+    taken += slab_take(current, blocks + taken, wanted - taken);
+    if (current->free_count == 0) retire_full(cache, current);
+  }
+  return taken;
+}
+
+void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFETY_ANALYSIS {
+  const Zone& zone = zone_of(id);
+  SlabHome* held = nullptr;
+  for (size_t i = 0; i < count; ++i) {
+    Slab* slab = slab_of(zone, blocks[i]);
+    held = lock_home(slab, held);
+    if (held->is_cpu) {
+      slab_put(slab, blocks[i]);
+    } else {
+      put_into_bin(static_cast<NodeBin&>(*held), slab, blocks[i]);
+    }
+  }
+  if (held != nullptr) held->lock.unlock();
+}
+
+SlabStats slab_stats(ClassId id) {
+  SlabStats sum;
+  uint64_t in_slabs = 0;
+  for_each_cache([&](CpuCache& cache) {
+    LockGuard guard(cache.lock);
+    const Slab* slab = cache.current[index_of(id)];
+    if (slab != nullptr) in_slabs += slab->free_count;
+  });
+  for (size_t node = 0; node < bin_nodes(); ++node) {
+    NodeBin& bin = g_bins[node][index_of(id)];
+    LockGuard guard(bin.lock);
+    sum.slabs += bin.stats.slabs;
+    sum.slabs_peak += bin.stats.slabs_peak;
+    sum.created += bin.stats.created;
+    sum.destroyed += bin.stats.destroyed;
+    sum.returned_bytes += bin.stats.returned_bytes;
+    for (const auto& list : bin.partial) {
+      for (const Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
+        in_slabs += slab->free_count;
+      }
+    }
+  }
+  // A slab that changed its home between the two readings may have been counted twice.
+  const uint64_t blocks = sum.slabs * size_class(id).blocks_per_slab;
+  sum.blocks_out = in_slabs < blocks ? blocks - in_slabs : 0;
+  return sum;
+}
+
+size_t release_slabs() {
+  size_t returned_bytes = 0;
+  for_each_cache([&](CpuCache& cache) {
+    LockGuard guard(cache.lock);
+    for (Slab*& current : cache.current) {
+      Slab* slab = current;
+      if (slab == nullptr) continue;
+      NodeBin& bin = bin_of(slab->node, slab->class_id);
+      LockGuard bin_guard(bin.lock);
+      if (slab->free_count == slab->blocks) {
+        current = nullptr;
+        ++bin.stats.destroyed;
+        --bin.stats.slabs;
+        slab_destroy(slab);
+      } else {
+        const size_t bytes = slab_purge(slab);
+        bin.stats.returned_bytes += bytes;
+        returned_bytes += bytes;
+      }
+    }
+  });
+  for_each_bin([&](NodeBin& bin) { returned_bytes += purge_partial(bin); });
+  return returned_bytes;
+}
+
+void set_node_of_cpu(NodeId (*node_of_cpu)(CpuId)) {
+  // order[node-of-cpu]: publishes the table that the function reads.
+  g_node_of_cpu.store(node_of_cpu, std::memory_order_release);
+}
+
+NodeId current_node() { return node_of(current_cpu()); }
+
+void percpu_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
+  for_each_cache([](CpuCache& cache) EP_NO_THREAD_SAFETY_ANALYSIS { cache.lock.lock_for_fork(); });
+  for_each_bin([](NodeBin& bin) EP_NO_THREAD_SAFETY_ANALYSIS { bin.lock.lock_for_fork(); });
+}
+
+void percpu_unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS {
+  const auto release = [in_child](SlabHome& home)
+                           EP_NO_THREAD_SAFETY_ANALYSIS { home.lock.unlock_after_fork(in_child); };
+  for_each_bin(release);
+  // The first one last: others may be made again then.
+  for (size_t i = kCpuCachesMax; i-- > 0;) {
+    // order[cpu-cache]: as in cache_of().
+    CpuCache* cache = i == 0 ? &g_first_cache : g_caches[i].load(std::memory_order_acquire);
+    if (cache != nullptr) release(*cache);
+  }
+}
+
+}  // namespace elasticpool

@@ -1,0 +1,53 @@
+// Each CPU's current slabs, and the node's slabs behind them.
+//
+// What it is   a CPU has at most one current slab a class. It is filled from the node's bin: a
+//              partial slab, the fullest first, else a new one. When its last block is taken it
+//              goes to the bin as full; when blocks come home there it is partial again; when all
+//              are home its memory goes back to the buddy layer.
+// Coming home  blocks are put back in batches, each into its own slab under the lock of whoever is
+//              that slab's home, wherever it was freed: so a slab has one truth, and memory freed
+//              on another CPU is found by its owner.
+// Threads      any. A thread that is moved to another CPU between reading its number and taking the
+//              lock works on its old CPU's slabs: slower, never wrong.
+// Locks        a CPU's (rank kCpu), a bin's (rank kNode). slab->home changes only while the lock of
+//              the old home is held, and of the new one.
+// Cost         one lock for a batch that comes from, or goes to, one home.
+// Errors       fewer blocks than wanted, 0 when the system refuses.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/units.h"
+#include "slab/size_classes.h"
+
+namespace elasticpool {
+
+// Takes up to `wanted` blocks of the class, in rising address order within a slab.
+size_t take_blocks(ClassId id, void** blocks, size_t wanted);
+// Puts blocks of one class back.
+void put_blocks(ClassId id, void* const* blocks, size_t count);
+
+struct SlabStats {
+  uint64_t slabs = 0;  // now
+  uint64_t slabs_peak = 0;
+  uint64_t blocks_out = 0;  // in magazines or with the program
+  uint64_t created = 0;
+  uint64_t destroyed = 0;
+  uint64_t returned_bytes = 0;  // pages of partial slabs, so far
+};
+// Exact while nobody else runs; each class is read under its locks.
+SlabStats slab_stats(ClassId id);
+
+// Gives every empty current slab back to the buddy layer, and of the others the pages on which only
+// free blocks lie to the system; the bytes that went to the system.
+size_t release_slabs();
+
+// Which node a CPU belongs to: 0 unless the host has more than one (heap/ sets it after boot).
+void set_node_of_cpu(NodeId (*node_of_cpu)(CpuId));
+NodeId current_node();
+
+void percpu_lock_for_fork();
+void percpu_unlock_after_fork(bool in_child);
+
+}  // namespace elasticpool

@@ -1,0 +1,146 @@
+// The size classes: which sizes slabs serve, how large their slabs are, and what is wasted.
+//
+// Pure: tables made by the compiler; tested exhaustively (every size up to 1 MiB).
+//
+// Spacing      16 bytes up to 128, then eight classes a doubling (after jemalloc's and Hoard's
+//              geometric spacing, twice as fine): above 128 bytes at most 1/9 of a block is unused.
+// Zones        classes up to kSmallBytesMax lie in the small zone, those above in the medium zone,
+//              where every class is a multiple of that zone's unit (128).
+// Slab         1, 2, 4 or 8 granules (other counts would leave holes between slabs in a frame): the
+//              fewest that waste at most 1/32 at the end of the slab, or else the count that wastes
+//              least.
+// Alignment    a slab starts at a granule, so block i of a class is aligned to the largest power of
+//              two that divides the block size.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bits.h"
+#include "base/units.h"
+
+namespace elasticpool {
+
+inline constexpr size_t kSmallBytesMax = 1024;
+inline constexpr size_t kLinearBytesMax = 128;
+inline constexpr size_t kClassesPerDoubling = 8;
+inline constexpr size_t kLinearClasses = kLinearBytesMax / kMinAlignBytes;
+inline constexpr size_t kSmallClasses =
+    kLinearClasses +
+    kClassesPerDoubling * (floor_log2(kSmallBytesMax) - floor_log2(kLinearBytesMax));
+inline constexpr size_t kClasses =
+    kSmallClasses + kClassesPerDoubling * (floor_log2(kSlabBytesMax) - floor_log2(kSmallBytesMax));
+inline constexpr size_t kSlabGranulesMax = 8;
+
+struct SizeClass {
+  uint32_t block_bytes;
+  uint32_t blocks_per_slab;
+  uint32_t slab_granules;
+  uint32_t tail_waste_bytes;  // at the end of a slab
+  uint32_t inner_waste_max;   // block_bytes minus the smallest request that comes here
+  uint64_t reciprocal;        // ceil(2^kReciprocalShift / block_bytes)
+};
+
+inline constexpr unsigned kReciprocalShift = 40;
+
+constexpr size_t block_bytes_of_class(size_t index) {
+  if (index < kLinearClasses) return (index + 1) * kMinAlignBytes;
+  const size_t step = index - kLinearClasses;
+  const size_t base = kLinearBytesMax << (step / kClassesPerDoubling);
+  return base + base / kClassesPerDoubling * (step % kClassesPerDoubling + 1);
+}
+
+constexpr size_t slab_granules_for(size_t block_bytes) {
+  size_t best = 1;
+  size_t best_waste_per_mille = 1000;
+  for (size_t granules = 1; granules <= kSlabGranulesMax; granules *= 2) {
+    const size_t bytes = granules * kGranuleBytes;
+    const size_t waste = bytes % block_bytes;
+    if (waste * 32 <= bytes) return granules;
+    if (waste * 1000 / bytes < best_waste_per_mille) {
+      best_waste_per_mille = waste * 1000 / bytes;
+      best = granules;
+    }
+  }
+  return best;
+}
+
+constexpr std::array<SizeClass, kClasses> make_size_classes() {
+  std::array<SizeClass, kClasses> table{};
+  size_t previous = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    const size_t block = block_bytes_of_class(i);
+    const size_t granules = slab_granules_for(block);
+    const size_t bytes = granules * kGranuleBytes;
+    table[i].block_bytes = static_cast<uint32_t>(block);
+    table[i].slab_granules = static_cast<uint32_t>(granules);
+    table[i].blocks_per_slab = static_cast<uint32_t>(bytes / block);
+    table[i].tail_waste_bytes = static_cast<uint32_t>(bytes % block);
+    table[i].inner_waste_max = static_cast<uint32_t>(block - previous - 1);
+    table[i].reciprocal = ((uint64_t{1} << kReciprocalShift) + block - 1) / block;
+    previous = block;
+  }
+  return table;
+}
+
+inline constexpr std::array<SizeClass, kClasses> kSizeClasses = make_size_classes();
+
+// Class by size: byte by byte up to kSmallBytesMax, as a block code (class + 1), for that is what
+// the fast path indexes with; in steps of 128 bytes above.
+constexpr std::array<uint8_t, kSmallBytesMax + 1> make_code_by_bytes() {
+  std::array<uint8_t, kSmallBytesMax + 1> table{};
+  size_t index = 0;
+  for (size_t bytes = 0; bytes <= kSmallBytesMax; ++bytes) {
+    while (kSizeClasses[index].block_bytes < bytes) ++index;
+    table[bytes] = static_cast<uint8_t>(index + 1);
+  }
+  return table;
+}
+
+inline constexpr auto kCodeByBytes = make_code_by_bytes();
+
+inline constexpr size_t kMediumStepBytes = 128;
+inline constexpr size_t kMediumSteps = kSlabBytesMax / kMediumStepBytes + 1;
+
+constexpr std::array<uint8_t, kMediumSteps> make_class_by_step() {
+  std::array<uint8_t, kMediumSteps> table{};
+  size_t index = 0;
+  for (size_t step = 0; step < kMediumSteps; ++step) {
+    while (kSizeClasses[index].block_bytes < step * kMediumStepBytes) ++index;
+    table[step] = static_cast<uint8_t>(index);
+  }
+  return table;
+}
+
+inline constexpr auto kClassByStep = make_class_by_step();
+
+// kSmallBytesMax < bytes <= kSlabBytesMax.
+constexpr ClassId class_of_medium_size(size_t bytes) {
+  return ClassId{kClassByStep[(bytes + kMediumStepBytes - 1) / kMediumStepBytes]};
+}
+
+// The smallest class that holds `bytes` (0 as 1); bytes <= kSlabBytesMax.
+constexpr ClassId class_of_size(size_t bytes) {
+  if (bytes <= kSmallBytesMax) {
+    return ClassId{static_cast<uint8_t>(kCodeByBytes[bytes] - 1)};
+  }
+  return class_of_medium_size(bytes);
+}
+
+constexpr const SizeClass& size_class(ClassId id) { return kSizeClasses[index_of(id)]; }
+constexpr size_t block_bytes_of(ClassId id) { return kSizeClasses[index_of(id)].block_bytes; }
+constexpr bool is_small(ClassId id) { return index_of(id) < kSmallClasses; }
+
+// Block index of an offset into a slab of the class. Exact: offset < 2^19 and block_bytes <= 2^15,
+// so the error of the reciprocal stays below 2^34 < 2^kReciprocalShift.
+constexpr size_t block_index(const SizeClass& c, size_t offset_bytes) {
+  return static_cast<size_t>(offset_bytes * c.reciprocal >> kReciprocalShift);
+}
+
+static_assert(kClasses < 254, "a block code is one byte, 0 and 255 are taken");
+static_assert(block_bytes_of_class(kSmallClasses - 1) == kSmallBytesMax);
+static_assert(block_bytes_of_class(kClasses - 1) == kSlabBytesMax);
+static_assert(kSlabGranulesMax * kGranuleBytes <= size_t{1} << 19);
+
+}  // namespace elasticpool

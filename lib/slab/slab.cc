@@ -1,0 +1,97 @@
+// See slab.h.
+#include "slab/slab.h"
+
+#include "os/meta_arena.h"
+#include "os/vm.h"
+
+namespace elasticpool {
+namespace {
+
+void fill_bits(Slab* slab) {
+  const uint32_t words = slab->words();
+  for (uint32_t i = 0; i < words; ++i) slab->free_bits[i] = ~uint64_t{0};
+  if (slab->blocks % 64 != 0) {
+    slab->free_bits[words - 1] = (uint64_t{1} << (slab->blocks % 64)) - 1;
+  }
+}
+
+}  // namespace
+
+Slab* slab_create(ClassId id, NodeId node) {
+  const SizeClass& c = size_class(id);
+  Zone& zone = zone_of(id);
+  uint64_t* outer_bits = nullptr;
+  if (outer_bits_bytes(id) != 0) {
+    outer_bits = static_cast<uint64_t*>(meta_allocate(outer_bits_bytes(id)));
+    if (outer_bits == nullptr) return nullptr;
+  }
+  bool zeroed = false;
+  void* run = buddy_allocate(zone, node, c.slab_granules, &zeroed);
+  if (run == nullptr) {
+    meta_give_back(outer_bits, outer_bits_bytes(id));
+    return nullptr;
+  }
+  Slab* slab = slab_of(zone, run);
+  slab->free_bits = outer_bits != nullptr ? outer_bits : slab->own_bits;
+  slab->link = {};
+  slab->home.store(nullptr, std::memory_order_relaxed);
+  slab->start = address_of(run);
+  slab->free_count = c.blocks_per_slab;
+  slab->blocks = c.blocks_per_slab;
+  slab->hint = 0;
+  slab->class_id = id;
+  slab->node = node;
+  slab->purged = false;
+  fill_bits(slab);
+  return slab;
+}
+
+void slab_destroy(Slab* slab) {
+  EP_CHECK(slab->free_count == slab->blocks);
+  if (slab->free_bits != slab->own_bits) {
+    meta_give_back(slab->free_bits, outer_bits_bytes(slab->class_id));
+  }
+  buddy_free(zone_of(slab->class_id), reinterpret_cast<void*>(slab->start));
+}
+
+size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
+  const size_t block_bytes = block_bytes_of(slab->class_id);
+  const uint32_t words = slab->words();
+  size_t taken = 0;
+  uint32_t word = slab->hint;
+  for (; word < words && taken < wanted; ++word) {
+    uint64_t bits = slab->free_bits[word];
+    while (bits != 0 && taken < wanted) {
+      const auto bit = static_cast<size_t>(std::countr_zero(bits));
+      bits &= bits - 1;
+      blocks[taken++] =
+          reinterpret_cast<void*>(slab->start + (size_t{word} * 64 + bit) * block_bytes);
+    }
+    slab->free_bits[word] = bits;
+    if (bits != 0) break;
+  }
+  slab->hint = word;
+  slab->purged = false;
+  slab->free_count -= static_cast<uint32_t>(taken);
+  return taken;
+}
+
+size_t slab_purge(Slab* slab) {
+  if (slab->purged) return 0;
+  slab->purged = true;
+  const size_t block_bytes = block_bytes_of(slab->class_id);
+  const size_t page = page_bytes();
+  size_t returned_bytes = 0;
+  uint32_t run_start = 0;
+  for (uint32_t i = 0; i <= slab->blocks; ++i) {
+    if (i < slab->blocks && (slab->free_bits[i / 64] >> (i % 64) & 1) != 0) continue;
+    // Block i is out, or the end: [run_start, i) is free.
+    const uintptr_t from = round_up(slab->start + run_start * block_bytes, page);
+    const uintptr_t to = round_down(slab->start + i * block_bytes, page);
+    run_start = i + 1;
+    if (from < to && vm().decommit(from, to - from)) returned_bytes += to - from;
+  }
+  return returned_bytes;
+}
+
+}  // namespace elasticpool

@@ -1,0 +1,114 @@
+// A slab: a run of equal blocks, and its record outside of them.
+//
+// What it is   a header and a bitmap in the side table of the slab's first granule. Bit set: the
+//              block is in the slab. Clear: it is out, in a magazine or with the program.
+// Threads      the home's lock guards everything but `home` itself, which may be read without it:
+//              read it, lock it, read it again (percpu/cpu_cache.cc).
+// Invariants   free_count = set bits; free_count <= blocks; no set bit below word `hint`.
+// Cost         take: one bit operation a block. put: one multiplication, one bit.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/check.h"
+#include "base/list.h"
+#include "base/units.h"
+#include "buddy/buddy.h"
+#include "pagemap/zone.h"
+#include "slab/size_classes.h"
+
+namespace elasticpool {
+
+// Whoever owns a slab at the moment: a CPU, or a node's bin of partial and full slabs. Defined in
+// percpu/.
+struct SlabHome;
+
+struct Slab {
+  Link<Slab> link;
+  std::atomic<SlabHome*> home{nullptr};
+  uintptr_t start = 0;
+  uint32_t free_count = 0;
+  uint32_t blocks = 0;
+  uint32_t hint = 0;  // first word of the bitmap that may have a bit
+  ClassId class_id{};
+  NodeId node{};
+  uint8_t bucket = 0;   // which list of its bin it is on
+  bool purged = false;  // the pages of its free blocks went back, and nothing changed since
+  // Here, or in a record of its own where the blocks are too many.
+  uint64_t* free_bits = nullptr;
+  uint64_t own_bits[];
+
+  uint32_t words() const { return (blocks + 63) / 64; }
+};
+
+inline constexpr size_t kSlabHeaderBytes = offsetof(Slab, own_bits);
+// Room for the bits of 2048 blocks: all classes but the smallest. Records of whole frames lie side
+// by side, so an unused part of each would cost pages.
+inline constexpr size_t kSmallSlabRecordBytes =
+    round_up(kSlabHeaderBytes + kGranuleBytes / (2 * kMinAlignBytes) / 8, kCacheLineBytes);
+// The most blocks of a medium slab: the smallest class in the longest slab.
+inline constexpr size_t kMediumSlabRecordBytes = round_up(
+    kSlabHeaderBytes + kSlabGranulesMax * kGranuleBytes / kSmallBytesMax / 8, kCacheLineBytes);
+
+// What the slab and buddy layers need beside each frame; for plan_zones().
+inline constexpr ZoneSides kZoneSides = {
+    kFrameRecordBytes + kGranulesPerFrame * kSmallSlabRecordBytes,
+    kFrameRecordBytes + kGranulesPerFrame* kMediumSlabRecordBytes};
+
+// Bytes of a bitmap that does not fit into the record; 0 where it does.
+constexpr size_t outer_bits_bytes(ClassId id) {
+  const size_t bytes = (size_t{size_class(id).blocks_per_slab} + 63) / 64 * 8;
+  const size_t record_bytes = is_small(id) ? kSmallSlabRecordBytes : kMediumSlabRecordBytes;
+  return bytes <= record_bytes - kSlabHeaderBytes ? 0 : bytes;
+}
+
+constexpr size_t slab_record_bytes(bool small) {
+  return small ? kSmallSlabRecordBytes : kMediumSlabRecordBytes;
+}
+
+inline Zone& zone_of(ClassId id) { return is_small(id) ? g_small_zone : g_medium_zone; }
+
+// The slab that holds p; p lies in a slab of the zone.
+inline Slab* slab_of(const Zone& zone, const void* p) {
+  auto* frame = static_cast<Frame*>(zone.side_of(zone.frame_of(p)));
+  const size_t granule = (address_of(p) - zone.base) % kFrameBytes / kGranuleBytes;
+  return reinterpret_cast<Slab*>(reinterpret_cast<char*>(frame) + kFrameRecordBytes +
+                                 frame->first[granule] * slab_record_bytes(&zone == &g_small_zone));
+}
+
+// A new slab with every block in it; nullptr when the system refuses.
+Slab* slab_create(ClassId id, NodeId node);
+// All blocks are in it, nobody's list holds it.
+void slab_destroy(Slab* slab);
+
+// Takes up to `wanted` blocks, lowest addresses first; the number taken.
+size_t slab_take(Slab* slab, void** blocks, size_t wanted);
+
+// Sends the pages back on which only free blocks lie; the bytes returned, 0 while nothing changed
+// since the last time.
+size_t slab_purge(Slab* slab);
+
+// Puts a block back. A block that is in the slab already is a broken invariant: the block map lets
+// no second free come this far.
+inline void slab_put(Slab* slab, const void* block) {
+  const size_t index = block_index(size_class(slab->class_id), address_of(block) - slab->start);
+  const uint64_t bit = uint64_t{1} << (index % 64);
+  uint64_t& word = slab->free_bits[index / 64];
+  EP_CHECK((word & bit) == 0);
+  word |= bit;
+  slab->purged = false;
+  ++slab->free_count;
+  if (index / 64 < slab->hint) slab->hint = static_cast<uint32_t>(index / 64);
+}
+
+// Whether a block of the slab starts at p, live or not.
+inline bool starts_block(const Slab* slab, const void* p) {
+  const size_t offset = address_of(p) - slab->start;
+  const size_t index = block_index(size_class(slab->class_id), offset);
+  return index < slab->blocks && index * block_bytes_of(slab->class_id) == offset;
+}
+
+}  // namespace elasticpool

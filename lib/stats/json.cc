@@ -1,0 +1,159 @@
+// The report for programs: one JSON object, every number an integer.
+#include "base/text_writer.h"
+#include "heap/snapshot.h"
+#include "os/process.h"
+#include "stats/report.h"
+#include "tune/options.h"
+
+namespace elasticpool {
+namespace {
+
+// Commas and quotes; objects nest by calls.
+class JsonWriter {
+ public:
+  explicit JsonWriter(TextWriter& out) : out_(out) {}
+
+  void open(const char* key, char bracket) {
+    begin(key);
+    out_.bytes(&bracket, 1);
+    first_ = true;
+  }
+  void close(char bracket) {
+    out_.bytes(&bracket, 1);
+    first_ = false;
+  }
+  void number(const char* key, uint64_t value) {
+    begin(key);
+    out_.decimal(value);
+  }
+  void string(const char* key, const char* value) {
+    begin(key);
+    out_.text("\"");
+    for (const char* c = value; *c != '\0'; ++c) {
+      const auto code = static_cast<unsigned char>(*c);
+      if (code == '"' || code == '\\') {
+        out_.text("\\").bytes(c, 1);
+      } else if (code < 0x20 || code >= 0x7f) {
+        // Names of files need not be UTF-8; JSON must.
+        out_.text("?");
+      } else {
+        out_.bytes(c, 1);
+      }
+    }
+    out_.text("\"");
+  }
+
+ private:
+  void begin(const char* key) {
+    if (!first_) out_.text(",");
+    first_ = false;
+    if (key != nullptr) out_.text("\"").text(key).text("\":");
+  }
+
+  TextWriter& out_;
+  bool first_ = true;
+};
+
+void write_options(JsonWriter& json) {
+  json.open("options", '{');
+  for_each_option(
+      [](void* context, const OptionState& state) {
+        static_cast<JsonWriter*>(context)->string(state.info.name, state.value);
+      },
+      &json);
+  json.close('}');
+}
+
+void write_tier(JsonWriter& json, const char* name, const TierSnapshot& tier) {
+  json.open(name, '{');
+  json.number("requests", tier.requests);
+  json.number("live_blocks", tier.live_blocks);
+  json.number("live_bytes", tier.live_bytes);
+  json.number("mapped_bytes", tier.mapped_bytes);
+  json.number("free_resident_bytes", tier.free_resident_bytes);
+  json.number("returned_bytes", tier.returned_bytes);
+}
+
+void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
+  json.open("tiers", '{');
+  json.open("magazine", '{');
+  json.number("requests", heap.magazine_requests);
+  json.number("served", heap.magazine_requests - heap.magazine_missed);
+  json.number("cached_blocks", heap.cached_blocks);
+  json.number("cached_bytes", heap.cached_bytes);
+  json.number("threads", heap.threads);
+  json.close('}');
+  write_tier(json, "slab", heap.slab);
+  json.close('}');
+  write_tier(json, "buddy", heap.buddy);
+  json.number("frames", heap.frames);
+  json.close('}');
+  write_tier(json, "large", heap.large);
+  json.number("reused", heap.large_reused);
+  json.number("remaps", heap.large_remaps);
+  json.number("copies", heap.large_copies);
+  json.close('}');
+  json.close('}');
+}
+
+void write_classes(JsonWriter& json, const HeapSnapshot& heap) {
+  json.open("classes", '[');
+  for (size_t i = 0; i < kClasses; ++i) {
+    const ClassSnapshot& row = heap.classes[i];
+    if (row.requests == 0 && row.slabs_created == 0) continue;
+    json.open(nullptr, '{');
+    json.number("size", kSizeClasses[i].block_bytes);
+    json.number("requests", row.requests);
+    json.number("served_by_magazine", row.requests - row.missed);
+    json.number("refills", row.refills);
+    json.number("flushes", row.flushes);
+    json.number("live", row.live_blocks);
+    json.number("cached", row.cached_blocks);
+    json.number("slabs", row.slabs);
+    json.number("slabs_peak", row.slabs_peak);
+    json.number("slab_bytes", row.slabs * kSizeClasses[i].slab_granules * kGranuleBytes);
+    json.close('}');
+  }
+  json.close(']');
+}
+
+}  // namespace
+
+void write_json(ReportSink sink, void* context) {
+  HeapSnapshot heap;
+  take_snapshot(&heap);
+  const Residency memory = residency();
+  const PageFaults faults = page_faults();
+  char buffer[1024];
+  TextWriter out(buffer, sizeof buffer, sink, context);
+  JsonWriter json(out);
+  json.open(nullptr, '{');
+  json.string("elasticpool", EP_VERSION_STRING);
+  json.number("pid", static_cast<uint64_t>(process_id()));
+  write_options(json);
+  json.open("requested", '{');
+  json.number("blocks", heap.requests());
+  json.close('}');
+  json.open("live", '{');
+  json.number("blocks", heap.live_blocks());
+  json.number("bytes", heap.live_bytes());
+  json.close('}');
+  json.number("resident_bytes", memory.resident_bytes);
+  json.number("peak_resident_bytes", memory.peak_resident_bytes);
+  json.number("mapped_bytes", heap.mapped_bytes());
+  json.number("own_bytes", heap.own_bytes);
+  json.number("returned_bytes", heap.returned_bytes());
+  json.open("page_faults", '{');
+  json.number("minor", faults.minor);
+  json.number("major", faults.major);
+  json.close('}');
+  json.number("numa_nodes", heap.numa_nodes);
+  json.number("foreign_frees", heap.foreign_frees);
+  write_tiers(json, heap);
+  write_classes(json, heap);
+  json.close('}');
+  out.text("\n");
+  out.flush();
+}
+
+}  // namespace elasticpool

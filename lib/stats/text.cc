@@ -1,0 +1,102 @@
+// The report for a person.
+#include "base/text_writer.h"
+#include "heap/snapshot.h"
+#include "os/process.h"
+#include "stats/report.h"
+#include "tune/options.h"
+
+namespace elasticpool {
+namespace {
+
+void write_bytes(TextWriter& out, const char* label, uint64_t bytes, const char* note = "") {
+  out.text("  ").text(label).pad_to(22).human_bytes(bytes);
+  if (note[0] != '\0') out.pad_to(36).text(note);
+  out.text("\n");
+}
+
+void write_process(TextWriter& out, const HeapSnapshot& heap) {
+  const Residency memory = residency();
+  const PageFaults faults = page_faults();
+  out.text("  requests").pad_to(22).decimal(heap.requests()).text("\n");
+  out.text("  live").pad_to(22).human_bytes(heap.live_bytes());
+  out.pad_to(36).text("in ").decimal(heap.live_blocks()).text(" blocks (sizes of their classes)\n");
+  if (memory.resident_bytes != 0) {
+    write_bytes(out, "resident", memory.resident_bytes, "the whole process");
+  }
+  write_bytes(out, "peak resident", memory.peak_resident_bytes, "the whole process");
+  write_bytes(out, "mapped", heap.mapped_bytes(), "by this allocator");
+  write_bytes(out, "of that its own", heap.own_bytes, "records and maps, resident where used");
+  write_bytes(out, "returned so far", heap.returned_bytes());
+  out.text("  page faults").pad_to(22).decimal(faults.minor).text(" minor, ");
+  out.decimal(faults.major).text(" major\n");
+  if (heap.numa_nodes > 1) out.text("  NUMA nodes").pad_to(22).decimal(heap.numa_nodes).text("\n");
+  if (heap.foreign_frees > 0) {
+    out.text("  foreign frees").pad_to(22).decimal(heap.foreign_frees).pad_to(36);
+    out.text("blocks of libc's own, given to libc\n");
+  }
+}
+
+void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
+  const uint64_t served = heap.magazine_requests - heap.magazine_missed;
+  out.text("\ntiers\n  magazines").pad_to(14).percent(served, heap.magazine_requests);
+  out.text(" of ").decimal(heap.magazine_requests).text(" requests up to 32 KiB served; ");
+  out.decimal(heap.cached_blocks).text(" blocks (").human_bytes(heap.cached_bytes);
+  out.text(") cached by ").decimal(heap.threads).text(" threads\n");
+  out.text("  slabs").pad_to(14).human_bytes(heap.slab.live_bytes).text(" live in ");
+  out.human_bytes(heap.slab.mapped_bytes).text(" of slabs: ");
+  out.percent(heap.slab.live_bytes, heap.slab.mapped_bytes).text(" used\n");
+  out.text("  buddy").pad_to(14).human_bytes(heap.buddy.live_bytes).text(" live in ");
+  out.decimal(heap.buddy.live_blocks).text(" blocks, ").decimal(heap.buddy.requests);
+  out.text(" requests; ").decimal(heap.frames).text(" frames of 2 MiB with slabs and blocks, ");
+  out.human_bytes(heap.buddy.free_resident_bytes).text(" of them free and kept\n");
+  out.text("  large").pad_to(14).human_bytes(heap.large.live_bytes).text(" live in ");
+  out.decimal(heap.large.live_blocks).text(" extents, ").decimal(heap.large.requests);
+  out.text(" requests, ").decimal(heap.large_reused).text(" from free ones; ");
+  out.decimal(heap.large_remaps).text(" grown by mremap, ").decimal(heap.large_copies);
+  out.text(" copied; ").human_bytes(heap.large.free_resident_bytes).text(" free and kept\n");
+}
+
+void write_classes(TextWriter& out, const HeapSnapshot& heap) {
+  out.text("\n  class     requests  magazine    refills       live     cached    slabs   used\n");
+  for (size_t i = 0; i < kClasses; ++i) {
+    const ClassSnapshot& row = heap.classes[i];
+    if (row.requests == 0 && row.slabs_created == 0) continue;
+    const uint64_t slab_bytes = row.slabs * kSizeClasses[i].slab_granules * kGranuleBytes;
+    out.decimal_at(7, kSizeClasses[i].block_bytes).decimal_at(20, row.requests).pad_to(24);
+    out.percent(row.requests - row.missed, row.requests).decimal_at(41, row.refills);
+    out.decimal_at(52, row.live_blocks).decimal_at(63, row.cached_blocks);
+    out.decimal_at(72, row.slabs).pad_to(74);
+    out.percent(row.live_blocks * kSizeClasses[i].block_bytes, slab_bytes).text("\n");
+  }
+}
+
+void write_options(TextWriter& out) {
+  out.text("\noptions\n");
+  for_each_option(
+      [](void* context, const OptionState& state) {
+        auto& writer = *static_cast<TextWriter*>(context);
+        writer.text("  MEMPOOL_").text(state.info.name).pad_to(26).text("= ").text(state.value);
+        if (state.is_set) writer.pad_to(40).text("(default ").text(state.fallback).text(")");
+        writer.text("\n");
+      },
+      &out);
+}
+
+}  // namespace
+
+void write_text(ReportSink sink, void* context) {
+  HeapSnapshot heap;
+  take_snapshot(&heap);
+  char buffer[1024];
+  TextWriter out(buffer, sizeof buffer, sink, context);
+  out.text("elasticpool " EP_VERSION_STRING ", process ")
+      .decimal(static_cast<uint64_t>(process_id()));
+  out.text("\n");
+  write_process(out, heap);
+  write_tiers(out, heap);
+  write_classes(out, heap);
+  write_options(out);
+  out.flush();
+}
+
+}  // namespace elasticpool

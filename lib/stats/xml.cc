@@ -1,0 +1,61 @@
+// The report in the form of malloc_info(3): one "heap" for each tier.
+#include "base/text_writer.h"
+#include "heap/snapshot.h"
+#include "stats/report.h"
+
+namespace elasticpool {
+namespace {
+
+void write_total(TextWriter& out, const char* type, uint64_t count, uint64_t bytes) {
+  out.text("<total type=\"").text(type).text("\" count=\"").decimal(count);
+  out.text("\" size=\"").decimal(bytes).text("\"/>\n");
+}
+
+void write_memory(TextWriter& out, const char* element, const char* type, uint64_t bytes) {
+  out.text("<").text(element).text(" type=\"").text(type).text("\" size=\"").decimal(bytes);
+  out.text("\"/>\n");
+}
+
+void write_slab_sizes(TextWriter& out, const HeapSnapshot& heap) {
+  out.text("<sizes>\n");
+  size_t below = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    const ClassSnapshot& row = heap.classes[i];
+    const uint64_t free_blocks = row.slabs * kSizeClasses[i].blocks_per_slab - row.live_blocks;
+    if (free_blocks != 0) {
+      out.text("<size from=\"").decimal(below + 1);
+      out.text("\" to=\"").decimal(kSizeClasses[i].block_bytes);
+      out.text("\" total=\"").decimal(free_blocks * kSizeClasses[i].block_bytes);
+      out.text("\" count=\"").decimal(free_blocks).text("\"/>\n");
+    }
+    below = kSizeClasses[i].block_bytes;
+  }
+  out.text("</sizes>\n");
+}
+
+}  // namespace
+
+void write_xml(ReportSink sink, void* context) {
+  HeapSnapshot heap;
+  take_snapshot(&heap);
+  char buffer[1024];
+  TextWriter out(buffer, sizeof buffer, sink, context);
+  const uint64_t frame_bytes = heap.frames * kFrameBytes;
+  const uint64_t frame_live_bytes = heap.slab.live_bytes + heap.buddy.live_bytes;
+  out.text("<malloc version=\"1\">\n<heap nr=\"0\">\n");
+  write_slab_sizes(out, heap);
+  write_total(out, "fast", heap.cached_blocks, heap.cached_bytes);
+  write_total(out, "rest", 0, frame_bytes - frame_live_bytes - heap.cached_bytes);
+  write_memory(out, "system", "current", frame_bytes);
+  write_memory(out, "aspace", "total", frame_bytes);
+  out.text("</heap>\n");
+  write_total(out, "fast", heap.cached_blocks, heap.cached_bytes);
+  write_total(out, "rest", 0, frame_bytes - frame_live_bytes - heap.cached_bytes);
+  write_total(out, "mmap", heap.large.live_blocks, heap.large.live_bytes);
+  write_memory(out, "system", "current", frame_bytes);
+  write_memory(out, "aspace", "total", heap.mapped_bytes());
+  out.text("</malloc>\n");
+  out.flush();
+}
+
+}  // namespace elasticpool

@@ -1,0 +1,135 @@
+// The C++ interface: all 20 forms of operator new and delete.
+//
+// While there is memory these are malloc and free. When there is none, the C++ library's own form
+// takes over: it asks malloc again, calls the new_handler, throws bad_alloc or returns nullptr. It
+// is looked up only then, and only where it is loaded already: a C program that preloads us loads
+// no libstdc++, and no exception passes through code of ours that does not know of exceptions.
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include <cstddef>
+#include <new>
+
+#include "base/annotations.h"
+#include "heap/fast_path.h"
+#include "heap/heap.h"
+
+namespace {
+
+using namespace elasticpool;
+
+// The C++ library's function of that name, wherever it was loaded: by the program, or by a plugin
+// for itself (RTLD_LOCAL). A program without one cannot be told in its own way.
+template <typename Function>
+Function cxx_library(const char* name) {
+  for (const char* library : {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"}) {
+    void* handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle == nullptr) continue;
+    void* symbol = dlsym(handle, name);
+    dlclose(handle);
+    if (symbol != nullptr) return reinterpret_cast<Function>(symbol);
+  }
+  abort();
+}
+
+EP_NOINLINE void* new_slow(size_t bytes, const char* name) {
+  void* block = heap_allocate_slow(bytes);
+  return EP_LIKELY(block != nullptr) ? block : cxx_library<void* (*)(size_t)>(name)(bytes);
+}
+
+EP_NOINLINE void* nothrow_slow(size_t bytes, const char* name) {
+  using Function = void* (*)(size_t, const std::nothrow_t&);
+  void* block = heap_allocate_slow(bytes);
+  return EP_LIKELY(block != nullptr) ? block : cxx_library<Function>(name)(bytes, std::nothrow_t{});
+}
+
+// libstdc++ 12 rounds the size up to the alignment before it asks, and wraps around. A request that
+// large fails in any form: it takes the plain one.
+bool may_wrap(size_t bytes, std::align_val_t align) {
+  return bytes > kRequestBytesMax - static_cast<size_t>(align);
+}
+
+void* new_aligned(size_t bytes, std::align_val_t align, const char* name, const char* plain_name) {
+  using Function = void* (*)(size_t, std::align_val_t);
+  void* block = heap_allocate_aligned(bytes, static_cast<size_t>(align));
+  if (EP_LIKELY(block != nullptr)) return block;
+  if (may_wrap(bytes, align)) return cxx_library<void* (*)(size_t)>(plain_name)(bytes);
+  return cxx_library<Function>(name)(bytes, align);
+}
+
+void* nothrow_aligned(size_t bytes, std::align_val_t align, const char* name,
+                      const char* plain_name) {
+  using Function = void* (*)(size_t, std::align_val_t, const std::nothrow_t&);
+  using PlainFunction = void* (*)(size_t, const std::nothrow_t&);
+  void* block = heap_allocate_aligned(bytes, static_cast<size_t>(align));
+  if (EP_LIKELY(block != nullptr)) return block;
+  if (may_wrap(bytes, align)) {
+    return cxx_library<PlainFunction>(plain_name)(bytes, std::nothrow_t{});
+  }
+  return cxx_library<Function>(name)(bytes, align, std::nothrow_t{});
+}
+
+EP_ALWAYS_INLINE void free_block(void* block) {
+  if (EP_UNLIKELY(!try_free_small(block))) heap_free_slow(block);
+}
+
+}  // namespace
+
+// Visible although the library hides everything else; the export map names them once more.
+#pragma GCC visibility push(default)
+
+void* operator new(size_t bytes) {
+  void* block = try_allocate_small(bytes);
+  return EP_LIKELY(block != nullptr) ? block : new_slow(bytes, "_Znwm");
+}
+
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  void* block = try_allocate_small(bytes);
+  return EP_LIKELY(block != nullptr) ? block : nothrow_slow(bytes, "_ZnwmRKSt9nothrow_t");
+}
+
+void* operator new(size_t bytes, std::align_val_t align) {
+  return new_aligned(bytes, align, "_ZnwmSt11align_val_t", "_Znwm");
+}
+
+void* operator new(size_t bytes, std::align_val_t align, const std::nothrow_t&) noexcept {
+  return nothrow_aligned(bytes, align, "_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnwmRKSt9nothrow_t");
+}
+
+void* operator new[](size_t bytes) {
+  void* block = try_allocate_small(bytes);
+  return EP_LIKELY(block != nullptr) ? block : new_slow(bytes, "_Znam");
+}
+
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+  void* block = try_allocate_small(bytes);
+  return EP_LIKELY(block != nullptr) ? block : nothrow_slow(bytes, "_ZnamRKSt9nothrow_t");
+}
+
+void* operator new[](size_t bytes, std::align_val_t align) {
+  return new_aligned(bytes, align, "_ZnamSt11align_val_t", "_Znam");
+}
+
+void* operator new[](size_t bytes, std::align_val_t align, const std::nothrow_t&) noexcept {
+  return nothrow_aligned(bytes, align, "_ZnamSt11align_val_tRKSt9nothrow_t", "_ZnamRKSt9nothrow_t");
+}
+
+void operator delete(void* block) noexcept { free_block(block); }
+void operator delete(void* block, size_t) noexcept { free_block(block); }
+void operator delete(void* block, const std::nothrow_t&) noexcept { free_block(block); }
+void operator delete(void* block, std::align_val_t) noexcept { free_block(block); }
+void operator delete(void* block, std::align_val_t, const std::nothrow_t&) noexcept {
+  free_block(block);
+}
+void operator delete(void* block, size_t, std::align_val_t) noexcept { free_block(block); }
+
+void operator delete[](void* block) noexcept { free_block(block); }
+void operator delete[](void* block, size_t) noexcept { free_block(block); }
+void operator delete[](void* block, const std::nothrow_t&) noexcept { free_block(block); }
+void operator delete[](void* block, std::align_val_t) noexcept { free_block(block); }
+void operator delete[](void* block, std::align_val_t, const std::nothrow_t&) noexcept {
+  free_block(block);
+}
+void operator delete[](void* block, size_t, std::align_val_t) noexcept { free_block(block); }
+
+#pragma GCC visibility pop

@@ -1,0 +1,205 @@
+// A Vm for tests of any layer: the kernel's, with an account of what is mapped, and calls that fail
+// as the test has it written.
+//
+// Threads   calls: any. One FakeVm at a time, made and destroyed while nobody else allocates.
+// Account   what map_at() mapped and nobody unmapped. A call on a range that is not in it fails the
+//           test. map_anywhere() is not in it: its users keep what they get for good.
+// Failure   a failed call changes nothing, but a failed decommit leaves rubbish: "contents
+//           unspecified".
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "os/vm.h"
+
+namespace elasticpool::test {
+
+enum class VmCall : uint8_t { kMapAt, kMapAnywhere, kUnmap, kDecommit, kRemap };
+inline constexpr size_t kVmCalls = 5;
+
+struct Range {
+  uintptr_t start = 0;
+  uintptr_t end = 0;
+};
+
+// A set of addresses, as ranges.
+class Ranges {
+ public:
+  void add(uintptr_t start, size_t bytes) {
+    remove(start, bytes);
+    end_of_[start] = start + bytes;
+  }
+
+  void remove(uintptr_t start, size_t bytes) {
+    split(start);
+    split(start + bytes);
+    end_of_.erase(end_of_.lower_bound(start), end_of_.lower_bound(start + bytes));
+  }
+
+  // How many bytes of the range are in the set.
+  size_t bytes_in(uintptr_t start, size_t bytes) const {
+    size_t sum = 0;
+    for (const auto& [from, to] : end_of_) {
+      const uintptr_t low = std::max(from, start);
+      const uintptr_t high = std::min(to, start + bytes);
+      if (low < high) sum += high - low;
+    }
+    return sum;
+  }
+
+  bool contains(uintptr_t start, size_t bytes) const { return bytes_in(start, bytes) == bytes; }
+  const std::map<uintptr_t, uintptr_t>& end_of() const { return end_of_; }
+
+ private:
+  void split(uintptr_t at) {
+    auto range = end_of_.upper_bound(at);
+    if (range == end_of_.begin()) return;
+    --range;
+    if (range->first == at || range->second <= at) return;
+    end_of_[at] = range->second;
+    range->second = at;
+  }
+
+  std::map<uintptr_t, uintptr_t> end_of_;
+};
+
+class FakeVm {
+ public:
+  static constexpr uint64_t kFromThereOn = UINT64_MAX / 2;
+
+  FakeVm() {
+    installed = this;
+    set_vm({[](uintptr_t at, size_t bytes) { return installed->map_at(at, bytes); },
+            [](size_t bytes) { return installed->map_anywhere(bytes); },
+            [](uintptr_t at, size_t bytes) { return installed->unmap(at, bytes); },
+            [](uintptr_t at, size_t bytes) { return installed->decommit(at, bytes); },
+            [](uintptr_t from, size_t from_bytes, uintptr_t to, size_t to_bytes) {
+              return installed->remap(from, from_bytes, to, to_bytes);
+            }});
+  }
+  ~FakeVm() {
+    set_vm(kernel_vm());
+    installed = nullptr;
+  }
+  FakeVm(const FakeVm&) = delete;
+  FakeVm& operator=(const FakeVm&) = delete;
+
+  // The `first`-th call of that function from now on, counted from 1, and the count - 1 after it.
+  // kTaken is for functions that return a MapStatus.
+  void fail(VmCall call, uint64_t first, uint64_t count = 1, MapStatus how = MapStatus::kNoMemory) {
+    const std::lock_guard guard(mutex_);
+    script(call) = {first, count, how, 0};
+  }
+  void fail_nothing() {
+    const std::lock_guard guard(mutex_);
+    scripts_ = {};
+  }
+  // Calls of that function since the last fail() of it or fail_nothing().
+  uint64_t calls(VmCall call) const {
+    const std::lock_guard guard(mutex_);
+    return scripts_[static_cast<size_t>(call)].calls;
+  }
+
+  bool is_mapped(uintptr_t start, size_t bytes) const {
+    const std::lock_guard guard(mutex_);
+    return mapped_.contains(start, bytes);
+  }
+  size_t mapped_bytes_in(uintptr_t start, size_t bytes) const {
+    const std::lock_guard guard(mutex_);
+    return mapped_.bytes_in(start, bytes);
+  }
+  size_t mapped_bytes() const { return mapped_bytes_in(0, UINTPTR_MAX); }
+  void unmap_all() {
+    const std::lock_guard guard(mutex_);
+    for (const auto& [start, end] : mapped_.end_of()) kernel_vm().unmap(start, end - start);
+    mapped_ = {};
+  }
+
+  // The ranges that decommit() was asked for, in order; for the caller to clear.
+  std::vector<Range> decommitted;
+
+ private:
+  struct Script {
+    uint64_t first = 0;
+    uint64_t count = 0;
+    MapStatus how = MapStatus::kMapped;
+    uint64_t calls = 0;
+  };
+
+  Script& script(VmCall call) { return scripts_[static_cast<size_t>(call)]; }
+
+  // What the script says of this call; kMapped: go on.
+  MapStatus next(VmCall call) {
+    Script& written = script(call);
+    ++written.calls;
+    const bool fails =
+        written.calls >= written.first && written.calls - written.first < written.count;
+    return fails ? written.how : MapStatus::kMapped;
+  }
+
+  void expect_mapped(const char* call, uintptr_t start, size_t bytes) const {
+    EXPECT_TRUE(mapped_.contains(start, bytes))
+        << call << " of " << bytes << " bytes at " << std::hex << start << ": not mapped";
+  }
+
+  MapStatus map_at(uintptr_t start, size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    const MapStatus scripted = next(VmCall::kMapAt);
+    if (scripted != MapStatus::kMapped) return scripted;
+    const MapStatus status = kernel_vm().map_at(start, bytes);
+    if (status == MapStatus::kMapped) mapped_.add(start, bytes);
+    return status;
+  }
+
+  void* map_anywhere(size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    if (next(VmCall::kMapAnywhere) != MapStatus::kMapped) return nullptr;
+    return kernel_vm().map_anywhere(bytes);
+  }
+
+  bool unmap(uintptr_t start, size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    expect_mapped("unmap", start, bytes);
+    if (next(VmCall::kUnmap) != MapStatus::kMapped) return false;
+    if (!kernel_vm().unmap(start, bytes)) return false;
+    mapped_.remove(start, bytes);
+    return true;
+  }
+
+  bool decommit(uintptr_t start, size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    expect_mapped("decommit", start, bytes);
+    decommitted.push_back({start, start + bytes});
+    if (next(VmCall::kDecommit) == MapStatus::kMapped) return kernel_vm().decommit(start, bytes);
+    memset(reinterpret_cast<void*>(start), 0xEE, bytes);
+    return false;
+  }
+
+  MapStatus remap(uintptr_t from, size_t from_bytes, uintptr_t to, size_t to_bytes) {
+    const std::lock_guard guard(mutex_);
+    expect_mapped("remap", from, from_bytes);
+    const MapStatus scripted = next(VmCall::kRemap);
+    if (scripted != MapStatus::kMapped) return scripted;
+    const MapStatus status = kernel_vm().remap(from, from_bytes, to, to_bytes);
+    if (status == MapStatus::kMapped) {
+      mapped_.remove(from, from_bytes);
+      mapped_.add(to, to_bytes);
+    }
+    return status;
+  }
+
+  static inline FakeVm* installed = nullptr;
+
+  mutable std::mutex mutex_;
+  std::array<Script, kVmCalls> scripts_{};
+  Ranges mapped_;
+};
+
+}  // namespace elasticpool::test

@@ -1,0 +1,115 @@
+// Which tier serves a request: every size, every alignment; what is promised of usable sizes.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "base/bits.h"
+#include "buddy/buddy.h"
+#include "heap/heap.h"
+#include "large/extents.h"
+#include "pagemap/zone.h"
+#include "slab/size_classes.h"
+
+extern "C" char** environ;
+
+namespace elasticpool {
+namespace {
+
+class Routing : public testing::Test {
+ protected:
+  void SetUp() override { heap_start(environ); }
+};
+
+const Zone& zone_for(size_t bytes) {
+  if (bytes <= kSmallBytesMax) return g_small_zone;
+  return bytes <= kBuddyBytesMax ? g_medium_zone : g_large_zone;
+}
+
+// Every size where something may change, and a coarse grid between.
+std::vector<size_t> sizes() {
+  std::vector<size_t> all;
+  for (size_t bytes = 0; bytes <= 40 * kKiB; ++bytes) all.push_back(bytes);
+  for (size_t bytes = 40 * kKiB; bytes <= 1200 * kKiB; bytes += 509) all.push_back(bytes);
+  for (size_t edge = kGranuleBytes; edge <= 1200 * kKiB; edge += kGranuleBytes) {
+    for (const size_t bytes : {edge - 1, edge, edge + 1}) all.push_back(bytes);
+  }
+  return all;
+}
+
+TEST_F(Routing, EverySizeComesFromItsTierWithItsUsableSize) {
+  for (const size_t bytes : sizes()) {
+    void* block = heap_allocate(bytes);
+    ASSERT_NE(block, nullptr) << bytes;
+    ASSERT_TRUE(zone_for(bytes).holds(block)) << bytes;
+    ASSERT_EQ(address_of(block) % kMinAlignBytes, 0U) << bytes;
+    const size_t usable = heap_usable_bytes(block);
+    ASSERT_GE(usable, bytes);
+    ASSERT_EQ(usable, heap_good_bytes(bytes, kMinAlignBytes)) << bytes;
+    // A block of what is said to be good wastes nothing.
+    ASSERT_EQ(heap_good_bytes(usable, kMinAlignBytes), usable) << bytes;
+    memset(block, 0xa5, usable);
+    heap_free(block);
+  }
+}
+
+TEST_F(Routing, EveryAlignmentHoldsForEverySize) {
+  for (size_t align = 1; align <= 4 * kMiB; align *= 2) {
+    for (size_t bytes = 0; bytes <= 4 * kMiB; bytes = bytes * 3 / 2 + 1) {
+      void* block = heap_allocate_aligned(bytes, align);
+      ASSERT_NE(block, nullptr) << bytes << " at " << align;
+      ASSERT_EQ(address_of(block) % align, 0U) << bytes;
+      const size_t usable = heap_usable_bytes(block);
+      ASSERT_GE(usable, bytes);
+      ASSERT_EQ(usable, heap_good_bytes(bytes, align)) << bytes << " at " << align;
+      memset(block, 0x5a, usable);
+      heap_free(block);
+    }
+  }
+}
+
+TEST_F(Routing, AlignedNeighboursDoNotOverlap) {
+  for (size_t align = 32; align <= 1 * kMiB; align *= 4) {
+    std::vector<unsigned char*> blocks;
+    for (size_t bytes = 1; bytes < 300 * kKiB; bytes = bytes * 2 + 1) {
+      auto* block = static_cast<unsigned char*>(heap_allocate_aligned(bytes, align));
+      ASSERT_NE(block, nullptr);
+      memset(block, static_cast<int>(blocks.size() + 1), heap_usable_bytes(block));
+      blocks.push_back(block);
+    }
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      ASSERT_EQ(blocks[i][0], i + 1);
+      ASSERT_EQ(blocks[i][heap_usable_bytes(blocks[i]) - 1], i + 1);
+      heap_free(blocks[i]);
+    }
+  }
+}
+
+TEST_F(Routing, WhatIsTooLargeIsRefused) {
+  for (const size_t bytes : {kRequestBytesMax + 1, SIZE_MAX, SIZE_MAX - 4095, kRequestBytesMax}) {
+    EXPECT_EQ(heap_allocate(bytes), nullptr) << bytes;
+    EXPECT_EQ(heap_allocate_zeroed(bytes), nullptr) << bytes;
+    EXPECT_EQ(heap_allocate_aligned(bytes, 4096), nullptr) << bytes;
+  }
+  for (unsigned shift = 50; shift < 63; ++shift) {
+    EXPECT_EQ(heap_allocate_aligned(1, size_t{1} << shift), nullptr) << shift;
+  }
+  EXPECT_EQ(heap_good_bytes(kRequestBytesMax + 1, 16), 0U);
+  auto* block = static_cast<char*>(heap_allocate(100));
+  memset(block, 7, 100);
+  EXPECT_EQ(heap_reallocate(block, SIZE_MAX), nullptr);
+  EXPECT_EQ(block[99], 7);
+  heap_free(block);
+}
+
+TEST_F(Routing, NothingIsNoBlock) {
+  heap_free(nullptr);
+  EXPECT_EQ(heap_usable_bytes(nullptr), 0U);
+  void* block = heap_reallocate(nullptr, 10);
+  EXPECT_NE(block, nullptr);
+  heap_free(block);
+}
+
+}  // namespace
+}  // namespace elasticpool

@@ -1,0 +1,234 @@
+// Magazines against a model: several caches, one thread; every block is in one place.
+#include "magazine/thread_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <unordered_set>
+#include <vector>
+
+#include "magazine/tuner.h"
+#include "percpu/cpu_cache.h"
+#include "percpu_zones.h"
+#include "tune/options.h"
+
+namespace elasticpool {
+namespace {
+
+ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
+
+// The fast path without the block map, as heap/ has it.
+void* allocate(ThreadCache& cache, ClassId id) {
+  const size_t code = code_of(id);
+  void* block = cache.top[code].get()[-1];
+  if (block == nullptr) return refill_and_pop(cache, id);
+  cache.top[code].add(-1);
+  cache.requests[code].add(1);
+  return block;
+}
+
+void release(ThreadCache& cache, ClassId id, void* block) {
+  const size_t code = code_of(id);
+  void** top = cache.top[code].get();
+  if (top == cache.limit[code]) return flush_and_push(cache, id, block);
+  *top = block;
+  cache.top[code].add(1);
+}
+
+size_t cached_bytes(const ThreadCache& cache) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    bytes += cache.cached_blocks(code_of(class_at(i))) * kSizeClasses[i].block_bytes;
+  }
+  return bytes;
+}
+
+class Magazines : public testing::Test {
+ protected:
+  void SetUp() override {
+    test::plan_test_zones();
+    load_options(nullptr, false, [](const char*, size_t) {});
+  }
+  void TearDown() override {
+    set_vm(kernel_vm());
+    EXPECT_EQ(live_caches(), 0U);
+    release_slabs();
+    for (size_t i = 0; i < kClasses; ++i) {
+      EXPECT_EQ(slab_stats(class_at(i)).blocks_out, 0U) << "class " << i;
+      EXPECT_EQ(magazine_stats(class_at(i)).cached_blocks, 0U) << "class " << i;
+    }
+  }
+};
+
+class Model {
+ public:
+  explicit Model(unsigned seed) : random_(seed) {
+    for (ThreadCache*& cache : caches_) cache = make_cache();
+    for (size_t i = 0; i < kClasses; ++i) served_[i] = magazine_stats(class_at(i)).requests;
+  }
+
+  void step() {
+    const size_t index = random_() % 3 == 0 ? random_() % kClasses : random_() % 8;
+    ThreadCache& cache = *caches_[random_() % kCaches];
+    std::vector<void*>& live = live_[index];
+    // Runs of requests and of frees, so that magazines empty and fill.
+    if (random_() % 64 == 0) allocating_ = !allocating_;
+    const bool allocates = (random_() % 8 != 0) == allocating_;
+    if (allocates && total_ < kLiveMax) {
+      void* block = allocate(cache, class_at(index));
+      ASSERT_NE(block, nullptr);
+      ASSERT_TRUE(all_.insert(block).second) << "handed out twice: " << block;
+      live.push_back(block);
+      ++served_[index];
+      ++total_;
+    } else if (!live.empty()) {
+      std::swap(live[random_() % live.size()], live.back());
+      release(cache, class_at(index), live.back());
+      all_.erase(live.back());
+      live.pop_back();
+      --total_;
+    }
+    if (random_() % 100000 == 0) rebirth();
+  }
+
+  void compare() {
+    for (size_t i = 0; i < kClasses; ++i) {
+      const MagazineStats stats = magazine_stats(class_at(i));
+      ASSERT_EQ(stats.requests, served_[i]) << "class " << i;
+      ASSERT_LE(stats.missed, stats.requests);
+      ASSERT_EQ(slab_stats(class_at(i)).blocks_out, live_[i].size() + stats.cached_blocks);
+    }
+    for (const ThreadCache* cache : caches_) {
+      ASSERT_LE(cached_bytes(*cache), options().magazine_bytes);
+    }
+  }
+
+  void end() {
+    for (size_t i = 0; i < kClasses; ++i) {
+      for (void* block : live_[i]) release(*caches_[0], class_at(i), block);
+    }
+    for (ThreadCache* cache : caches_) retire_cache(cache);
+  }
+
+ private:
+  static constexpr size_t kCaches = 3;
+  static constexpr size_t kLiveMax = 20000;
+
+  void rebirth() {
+    ThreadCache*& cache = caches_[random_() % kCaches];
+    retire_cache(cache);
+    cache = make_cache();
+  }
+
+  std::mt19937 random_;
+  ThreadCache* caches_[kCaches];
+  std::vector<void*> live_[kClasses];
+  uint64_t served_[kClasses] = {};
+  std::unordered_set<void*> all_;
+  size_t total_ = 0;
+  bool allocating_ = true;
+};
+
+TEST_F(Magazines, AgreeWithAModelOverAMillionSteps) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  Model model(seed);
+  for (int step = 0; step < 1'000'000 && !HasFatalFailure(); ++step) {
+    model.step();
+    if (step % 50'000 == 0) model.compare();
+  }
+  model.compare();
+  model.end();
+}
+
+TEST_F(Magazines, TheBudgetOfAThreadHoldsWhateverItUses) {
+  for (const char* setting : {"MEMPOOL_MAGAZINE_BYTES=64K", "MEMPOOL_MAGAZINE_BYTES=1M"}) {
+    const char* const environment[] = {setting, nullptr};
+    load_options(environment, false, [](const char*, size_t) {});
+    ThreadCache* cache = make_cache();
+    size_t most_bytes = 0;
+    for (size_t i = 0; i < kClasses; ++i) {
+      std::vector<void*> blocks(600);
+      for (void*& block : blocks) block = allocate(*cache, class_at(i));
+      for (void* block : blocks) release(*cache, class_at(i), block);
+      most_bytes = std::max(most_bytes, cached_bytes(*cache));
+    }
+    EXPECT_LE(most_bytes, options().magazine_bytes) << setting;
+    retire_cache(cache);
+  }
+}
+
+TEST_F(Magazines, AClassThatMissesOftenGrows) {
+  ThreadCache* cache = make_cache();
+  const ClassId id = class_of_size(32);
+  std::vector<void*> blocks(20000);
+  for (void*& block : blocks) block = allocate(*cache, id);
+  EXPECT_EQ(cache->use[code_of(id)].slots, kSlotsMax);
+  for (void* block : blocks) release(*cache, id, block);
+  EXPECT_LE(cache->cached_blocks(code_of(id)), capacity_of(kSlotsMax, 32));
+  retire_cache(cache);
+}
+
+TEST_F(Magazines, AnIdleClassIsEmptiedAndLosesItsArray) {
+  ThreadCache* cache = make_cache();
+  const ClassId idle = class_of_size(48);
+  const ClassId busy = class_of_size(32 * kKiB);
+  release(*cache, idle, allocate(*cache, idle));
+  EXPECT_GT(cache->cached_blocks(code_of(idle)), 0U);
+  std::vector<void*> blocks;
+  // Large blocks have short magazines: a miss every few requests.
+  for (uint32_t i = 0; i < 10 * (kIdleEvents + kTickEvents); ++i) {
+    blocks.push_back(allocate(*cache, busy));
+  }
+  EXPECT_EQ(cache->cached_blocks(code_of(idle)), 0U);
+  EXPECT_EQ(cache->use[code_of(idle)].slots, 0U);
+  for (void* block : blocks) release(*cache, busy, block);
+  retire_cache(cache);
+}
+
+TEST_F(Magazines, RetireReturnsEverythingAndKeepsTheSums) {
+  const ClassId id = class_of_size(256);
+  const uint64_t before = magazine_stats(id).requests;
+  ThreadCache* cache = make_cache();
+  std::vector<void*> blocks(100);
+  for (void*& block : blocks) block = allocate(*cache, id);
+  for (void* block : blocks) release(*cache, id, block);
+  EXPECT_GT(slab_stats(id).blocks_out, 0U);
+  retire_cache(cache);
+  EXPECT_EQ(slab_stats(id).blocks_out, 0U);
+  EXPECT_EQ(magazine_stats(id).requests, before + blocks.size());
+}
+
+TEST_F(Magazines, WithoutMemoryForAnArrayBlocksGoOneByOne) {
+  ThreadCache* cache = make_cache();
+  const ClassId id = class_of_size(64);
+  std::vector<void*> blocks;
+  {
+    const test::Refusal refusal;
+    while (void* block = allocate(*cache, id)) blocks.push_back(block);
+    EXPECT_EQ(allocate(*cache, id), nullptr);
+  }
+  EXPECT_EQ(slab_stats(id).blocks_out - magazine_stats(id).cached_blocks, blocks.size());
+  void* block = allocate(*cache, id);
+  EXPECT_NE(block, nullptr);
+  blocks.push_back(block);
+  for (void* each : blocks) release(*cache, id, each);
+  retire_cache(cache);
+}
+
+TEST_F(Magazines, TheVacantCacheIsEmptyAndFullAndNobodyWritesToIt) {
+  for (size_t code = 0; code < kCodes; ++code) {
+    void** top = g_vacant_cache.top[code].get();
+    EXPECT_EQ(top[-1], nullptr);
+    EXPECT_EQ(top, g_vacant_cache.limit[code]);
+    EXPECT_EQ(g_vacant_cache.cached_blocks(static_cast<BlockCode>(code)), 0U);
+  }
+  void* block = take_one(class_at(5));
+  ASSERT_NE(block, nullptr);
+  put_one(class_at(5), block);
+  EXPECT_EQ(g_vacant_cache.events, 0U);
+}
+
+}  // namespace
+}  // namespace elasticpool

@@ -1,0 +1,181 @@
+// slab/slab.h: making and unmaking slabs, whose block an address is, misuse.
+#include "slab/slab.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <vector>
+
+#include "os/meta_arena.h"
+#include "slabs.h"
+
+namespace elasticpool::test {
+namespace {
+
+class SlabTest : public testing::Test {
+ protected:
+  void SetUp() override { slab_vm().fail_nothing(); }
+  void TearDown() override {
+    EXPECT_EQ(buddy_stats(ZoneKind::kSmall).used_granules, 0U);
+    EXPECT_EQ(buddy_stats(ZoneKind::kMedium).used_granules, 0U);
+  }
+};
+
+TEST_F(SlabTest, NewSlabIsFull) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    const ClassId id = class_at(i);
+    const SizeClass& c = size_class(id);
+    Slab* slab = slab_create(id, kTestNode);
+    ASSERT_NE(slab, nullptr);
+    EXPECT_EQ(slab->class_id, id);
+    EXPECT_EQ(slab->node, kTestNode);
+    EXPECT_EQ(slab->home.load(), nullptr);
+    EXPECT_EQ(slab->blocks, c.blocks_per_slab);
+    EXPECT_EQ(slab->free_count, slab->blocks);
+    EXPECT_EQ(slab->start % kGranuleBytes, 0U);
+    uint32_t bits = 0;
+    for (uint32_t word = 0; word < slab->words(); ++word) {
+      bits += static_cast<uint32_t>(std::popcount(slab->free_bits[word]));
+    }
+    EXPECT_EQ(bits, slab->blocks) << "class of " << c.block_bytes;
+    EXPECT_TRUE(zone_of(id).holds(block_at(slab, 0)));
+    EXPECT_TRUE(slab_vm().is_mapped(slab->start, c.slab_granules * kGranuleBytes));
+    slab_destroy(slab);
+  }
+}
+
+TEST_F(SlabTest, AnyAddressFindsItsSlab) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    const Zone& zone = zone_of(class_at(i));
+    Slab* slabs[3];
+    for (Slab*& slab : slabs) slab = slab_create(class_at(i), kTestNode);
+    for (Slab* slab : slabs) {
+      ASSERT_NE(slab, nullptr);
+      const size_t block_bytes = block_bytes_of(slab->class_id);
+      for (uint32_t b = 0; b < slab->blocks; ++b) {
+        ASSERT_EQ(slab_of(zone, block_at(slab, b)), slab);
+        ASSERT_EQ(slab_of(zone, block_at(slab, b) + block_bytes - 1), slab);
+      }
+    }
+    for (Slab* slab : slabs) slab_destroy(slab);
+  }
+}
+
+// The records of a frame full of slabs do not overlap: the bitmap of each stays its own.
+TEST_F(SlabTest, RecordsOfNeighboursAreApart) {
+  for (const size_t i : {size_t{0}, kSmallClasses - 1, kSmallClasses, kClasses - 1}) {
+    std::vector<Slab*> slabs;
+    for (size_t n = 0; n < 2 * kGranulesPerFrame; ++n) {
+      slabs.push_back(slab_create(class_at(i), kTestNode));
+    }
+    std::vector<void*> blocks(slabs[0]->blocks);
+    for (Slab* slab : slabs) {
+      ASSERT_EQ(slab->free_count, slab->blocks);
+      ASSERT_EQ(slab_take(slab, blocks.data(), blocks.size()), slab->blocks);
+      for (Slab* other : slabs) {
+        uint32_t bits = 0;
+        for (uint32_t w = 0; w < other->words(); ++w) {
+          bits += static_cast<uint32_t>(std::popcount(other->free_bits[w]));
+        }
+        ASSERT_EQ(bits, other == slab ? 0 : other->blocks);
+        ASSERT_EQ(other->free_count, bits);
+      }
+      for (void* block : blocks) slab_put(slab, block);
+    }
+    for (Slab* slab : slabs) slab_destroy(slab);
+  }
+}
+
+TEST_F(SlabTest, OnlyBlocksStartAtTheirStarts) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    Slab* slab = slab_create(class_at(i), kTestNode);
+    ASSERT_NE(slab, nullptr);
+    const SizeClass& c = size_class(slab->class_id);
+    const size_t slab_bytes = c.slab_granules * kGranuleBytes;
+    const size_t blocks_end = size_t{c.blocks_per_slab} * c.block_bytes;
+    for (size_t offset = 0; offset < slab_bytes; ++offset) {
+      const bool expected = offset % c.block_bytes == 0 && offset < blocks_end;
+      ASSERT_EQ(starts_block(slab, block_at(slab, 0) + offset), expected)
+          << offset << " in a slab of " << c.block_bytes;
+    }
+    slab_destroy(slab);
+  }
+}
+
+TEST_F(SlabTest, RefusedSlabChangesNothing) {
+  buddy_release(0);
+  for (const size_t i : {size_t{0}, kClasses - 1}) {
+    slab_vm().fail(VmCall::kMapAt, 1, FakeVm::kFromThereOn);
+    Slab* refused = slab_create(class_at(i), kTestNode);
+    // A frame may have been left mapped: then none was needed.
+    if (slab_vm().calls(VmCall::kMapAt) > 0) {
+      EXPECT_EQ(refused, nullptr);
+    }
+    slab_vm().fail_nothing();
+    Slab* slab = slab_create(class_at(i), kTestNode);
+    EXPECT_NE(slab, nullptr);
+    if (refused != nullptr) slab_destroy(refused);
+    if (slab != nullptr) slab_destroy(slab);
+  }
+}
+
+// The smallest class has its bitmap in a record of its own.
+TEST_F(SlabTest, RefusedBitmapCostsNoRun) {
+  std::vector<Slab*> slabs;
+  slab_vm().fail(VmCall::kMapAnywhere, 1, FakeVm::kFromThereOn);
+  while (Slab* slab = slab_create(class_at(0), kTestNode)) slabs.push_back(slab);
+  EXPECT_EQ(buddy_stats(ZoneKind::kSmall).used_granules, slabs.size());
+  slab_vm().fail_nothing();
+  for (Slab* slab : slabs) slab_destroy(slab);
+}
+
+TEST_F(SlabTest, RefusedRunCostsNoBitmap) {
+  std::vector<Slab*> slabs;
+  slab_vm().fail(VmCall::kMapAt, 1, FakeVm::kFromThereOn);
+  while (Slab* slab = slab_create(class_at(0), kTestNode)) slabs.push_back(slab);
+  const size_t mapped_bytes = meta_mapped_bytes();
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(slab_create(class_at(0), kTestNode), nullptr);
+  EXPECT_EQ(meta_mapped_bytes(), mapped_bytes);
+  slab_vm().fail_nothing();
+  for (Slab* slab : slabs) slab_destroy(slab);
+}
+
+TEST_F(SlabTest, BlocksAreAligned) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    Slab* slab = slab_create(class_at(i), kTestNode);
+    ASSERT_NE(slab, nullptr);
+    const size_t block_bytes = block_bytes_of(class_at(i));
+    const size_t align_bytes = block_bytes & (~block_bytes + 1);
+    for (uint32_t b = 0; b < slab->blocks; ++b) {
+      ASSERT_EQ(address_of(block_at(slab, b)) % align_bytes, 0U) << block_bytes;
+    }
+    slab_destroy(slab);
+  }
+}
+
+using SlabDeathTest = SlabTest;
+
+TEST_F(SlabDeathTest, PutTwice) {
+  for (const size_t i : {size_t{0}, size_t{30}, kClasses - 1}) {
+    Slab* slab = slab_create(class_at(i), kTestNode);
+    void* blocks[2] = {};
+    ASSERT_EQ(slab_take(slab, blocks, 2), 2U);
+    slab_put(slab, blocks[0]);
+    EXPECT_EXIT(slab_put(slab, blocks[0]), testing::KilledBySignal(SIGABRT), "");
+    slab_put(slab, blocks[1]);
+    EXPECT_EXIT(slab_put(slab, blocks[1]), testing::KilledBySignal(SIGABRT), "");
+    slab_destroy(slab);
+  }
+}
+
+TEST_F(SlabDeathTest, DestroyWithALiveBlock) {
+  Slab* slab = slab_create(class_at(5), kTestNode);
+  void* block = nullptr;
+  ASSERT_EQ(slab_take(slab, &block, 1), 1U);
+  EXPECT_EXIT(slab_destroy(slab), testing::KilledBySignal(SIGABRT), "");
+  slab_put(slab, block);
+  slab_destroy(slab);
+}
+
+}  // namespace
+}  // namespace elasticpool::test

@@ -1,0 +1,46 @@
+// The three zones for a test, planned where this process has room for them.
+//
+// Who may use  tests of pagemap/ and of the layers above it, before other threads.
+// Again        plan_zones_anew() forgets all that the zones held; a layer that keeps frames in
+//              variables of its own (buddy/) is to plan once in a process.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdint>
+
+#include "base/bits.h"
+#include "fake_vm.h"
+#include "pagemap/zone.h"
+#include "sanitizer.h"
+
+namespace elasticpool::test {
+
+// An address that the kernel chooses. The thread sanitizer lets a program map in the lowest half
+// terabyte and close to the top, and the zones lie between.
+inline uintptr_t test_anchor() {
+  if (kThreadSanitizer) return 448 * kGiB;
+  void* anchor = mmap(nullptr, kFrameBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (anchor == MAP_FAILED) return 0;
+  munmap(anchor, kFrameBytes);
+  return address_of(anchor);
+}
+
+inline void plan_zones_anew(FakeVm& fake, const ZoneSides& sides, uintptr_t anchor) {
+  fake.unmap_all();
+  for (Zone* zone : {&g_small_zone, &g_medium_zone, &g_large_zone}) {
+    LockGuard guard(zone->growth_lock);
+    zone->tables_ready_frames = 0;
+    zone->next_frame = 0;
+    zone->limit_units.store(0);
+  }
+  SmallZoneView::limit_units = 0;
+  plan_zones(anchor, sides);
+}
+
+// Frames that the zone has published.
+inline size_t zone_frames(const Zone& zone) {
+  return (zone.limit_units.load() << zone.shift) / kFrameBytes;
+}
+
+}  // namespace elasticpool::test

@@ -1,0 +1,119 @@
+// elasticpool(1): runs programs under the library, explains its options, shows its reports.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "commands.h"
+#include "elasticpool/elasticpool.h"
+
+namespace elasticpool {
+
+static_assert(std::string_view(EP_VERSION_STRING) ==
+                  EP_STRINGIFY(EP_VERSION_MAJOR) "." EP_STRINGIFY(
+                      EP_VERSION_MINOR) "." EP_STRINGIFY(EP_VERSION_PATCH),
+              "elasticpool.h and meson.build name different versions");
+
+void to_stdout(void* /*context*/, const char* bytes, size_t count) {
+  fwrite(bytes, 1, count, stdout);
+}
+
+int version_command() {
+  std::cout << "elasticpool " EP_VERSION_STRING "\n";
+  return 0;
+}
+
+namespace {
+
+using Action = std::function<int()>;
+using Words = std::vector<std::string>;
+
+// `elasticpool run OPTIONS -- COMMAND`: CLI11 would take what is behind the mark for arguments of
+// the program, not of the subcommand. So it sees only what is before it.
+int count_before_mark(int argc, char** argv) {
+  if (argc < 2 || std::string_view(argv[1]) != "run") return argc;
+  int count = 2;
+  while (count < argc && std::string_view(argv[count]) != "--") ++count;
+  return count;
+}
+
+// `before` is what CLI11 left over: a command that came without the mark. Then the mark is its own.
+Words join_command(Words before, const Words& from_mark) {
+  if (!before.empty() && before[0].starts_with('-')) {
+    throw CommandError("run: unknown option " + before[0] + "; see elasticpool run --help");
+  }
+  const bool is_ours = before.empty() && !from_mark.empty();
+  before.insert(before.end(), from_mark.begin() + (is_ours ? 1 : 0), from_mark.end());
+  return before;
+}
+
+void add_run(CLI::App& app, const Words& from_mark, Action& action) {
+  static RunRequest request;
+  CLI::App* run = app.add_subcommand("run", "Run a command under libelasticpool.so");
+  CLI::Option* stats =
+      run->add_flag("--stats", request.stats, "Print statistics to standard error at exit");
+  run->add_option("--json", request.json_file, "Write them to FILE as JSON; %p is the process id")
+      ->type_name("FILE")
+      ->excludes(stats);
+  run->add_option("-o", request.settings, "Set an option; see `elasticpool options`")
+      ->type_name("NAME=VALUE")
+      ->expected(1)
+      ->take_all();
+  run->add_option("--library", request.library, "Preload this file")->type_name("FILE");
+  run->prefix_command();
+  run->footer("The command and its arguments follow, behind -- or at once.");
+  run->callback([run, &from_mark, &action] {
+    request.command = join_command(run->remaining(), from_mark);
+    action = [] { return run_command(request); };
+  });
+}
+
+void add_others(CLI::App& app, Action& action) {
+  static bool as_json = false;
+  static std::string file;
+  CLI::App* options = app.add_subcommand("options", "List the options of the library");
+  options->add_flag("--json", as_json, "As JSON");
+  options->callback([&action] { action = [] { return options_command(as_json); }; });
+  CLI::App* stats = app.add_subcommand("stats", "Show a report of MEMPOOL_STATS=json");
+  stats->add_option("FILE", file, "The report; - is standard input")->required()->type_name("");
+  stats->callback([&action] { action = [] { return stats_command(file); }; });
+  CLI::App* version = app.add_subcommand("version", "Print the version");
+  version->callback([&action] { action = version_command; });
+}
+
+int run_main(int argc, char** argv) {
+  CLI::App app("The elasticpool memory allocator", "elasticpool");
+  const int before_mark = count_before_mark(argc, argv);
+  const Words from_mark(argv + before_mark, argv + argc);
+  Action action;
+  app.require_subcommand(1);
+  add_run(app, from_mark, action);
+  add_others(app, action);
+  try {
+    app.parse(before_mark, argv);
+    return action();
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    throw CommandError(std::string(error.what()) + "; see elasticpool --help");
+  }
+}
+
+}  // namespace
+}  // namespace elasticpool
+
+int main(int argc, char** argv) {
+  try {
+    const int code = elasticpool::run_main(argc, argv);
+    std::cout.flush();
+    if (std::cout && fflush(stdout) == 0) return code;
+    throw elasticpool::CommandError("standard output cannot be written");
+  } catch (const std::exception& error) {
+    std::cerr << "elasticpool: " << error.what() << '\n';
+    return elasticpool::kExitBadUse;
+  }
+}
