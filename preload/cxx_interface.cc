@@ -4,6 +4,8 @@
 // takes over: it asks malloc again, calls the new_handler, throws bad_alloc or returns nullptr. It
 // is looked up only then, and only where it is loaded already: a C program that preloads us loads
 // no libstdc++, and no exception passes through code of ours that does not know of exceptions.
+// A program that has us and its C++ library inside itself (libelasticpool.a, -static-libstdc++) has
+// what weak references find, and the same is done by hand.
 #include <dlfcn.h>
 #include <stdlib.h>
 
@@ -11,15 +13,23 @@
 #include <new>
 
 #include "base/annotations.h"
+#include "base/die.h"
 #include "heap/fast_path.h"
 #include "heap/heap.h"
+
+namespace std {
+[[noreturn]] void __throw_bad_alloc() __attribute__((weak));  // NOLINT: libstdc++'s name
+}  // namespace std
+
+extern "C" std::new_handler ep_get_new_handler() __asm__("_ZSt15get_new_handlerv")
+    __attribute__((weak));
 
 namespace {
 
 using namespace elasticpool;
 
 // The C++ library's function of that name, wherever it was loaded: by the program, or by a plugin
-// for itself (RTLD_LOCAL). A program without one cannot be told in its own way.
+// for itself (RTLD_LOCAL). nullptr: none is loaded.
 template <typename Function>
 Function cxx_library(const char* name) {
   for (const char* library : {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"}) {
@@ -29,18 +39,40 @@ Function cxx_library(const char* name) {
     dlclose(handle);
     if (symbol != nullptr) return reinterpret_cast<Function>(symbol);
   }
-  abort();
+  return nullptr;
+}
+
+// What the C++ library's operators do, with what the program has of it inside.
+void* call_new_handlers(size_t bytes, size_t align_bytes) {
+  for (;;) {
+    const std::new_handler handler = &ep_get_new_handler == nullptr ? nullptr : ep_get_new_handler();
+    if (handler == nullptr) return nullptr;
+    handler();
+    void* block = heap_allocate_aligned(bytes, align_bytes);
+    if (block != nullptr) return block;
+  }
+}
+
+void* call_new_handlers_or_throw(size_t bytes, size_t align_bytes) {
+  void* block = call_new_handlers(bytes, align_bytes);
+  if (block != nullptr) return block;
+  if (&std::__throw_bad_alloc != nullptr) std::__throw_bad_alloc();
+  die_no_bad_alloc();
 }
 
 EP_NOINLINE void* new_slow(size_t bytes, const char* name) {
   void* block = heap_allocate_slow(bytes);
-  return EP_LIKELY(block != nullptr) ? block : cxx_library<void* (*)(size_t)>(name)(bytes);
+  if (EP_LIKELY(block != nullptr)) return block;
+  const auto form = cxx_library<void* (*)(size_t)>(name);
+  return form != nullptr ? form(bytes) : call_new_handlers_or_throw(bytes, kMinAlignBytes);
 }
 
 EP_NOINLINE void* nothrow_slow(size_t bytes, const char* name) {
   using Function = void* (*)(size_t, const std::nothrow_t&);
   void* block = heap_allocate_slow(bytes);
-  return EP_LIKELY(block != nullptr) ? block : cxx_library<Function>(name)(bytes, std::nothrow_t{});
+  if (EP_LIKELY(block != nullptr)) return block;
+  const auto form = cxx_library<Function>(name);
+  return form != nullptr ? form(bytes, std::nothrow_t{}) : call_new_handlers(bytes, kMinAlignBytes);
 }
 
 // libstdc++ 12 rounds the size up to the alignment before it asks, and wraps around. A request that
@@ -53,20 +85,21 @@ void* new_aligned(size_t bytes, std::align_val_t align, const char* name, const 
   using Function = void* (*)(size_t, std::align_val_t);
   void* block = heap_allocate_aligned(bytes, static_cast<size_t>(align));
   if (EP_LIKELY(block != nullptr)) return block;
-  if (may_wrap(bytes, align)) return cxx_library<void* (*)(size_t)>(plain_name)(bytes);
-  return cxx_library<Function>(name)(bytes, align);
+  if (may_wrap(bytes, align)) return new_slow(bytes, plain_name);
+  const auto form = cxx_library<Function>(name);
+  return form != nullptr ? form(bytes, align)
+                         : call_new_handlers_or_throw(bytes, static_cast<size_t>(align));
 }
 
 void* nothrow_aligned(size_t bytes, std::align_val_t align, const char* name,
                       const char* plain_name) {
   using Function = void* (*)(size_t, std::align_val_t, const std::nothrow_t&);
-  using PlainFunction = void* (*)(size_t, const std::nothrow_t&);
   void* block = heap_allocate_aligned(bytes, static_cast<size_t>(align));
   if (EP_LIKELY(block != nullptr)) return block;
-  if (may_wrap(bytes, align)) {
-    return cxx_library<PlainFunction>(plain_name)(bytes, std::nothrow_t{});
-  }
-  return cxx_library<Function>(name)(bytes, align, std::nothrow_t{});
+  if (may_wrap(bytes, align)) return nothrow_slow(bytes, plain_name);
+  const auto form = cxx_library<Function>(name);
+  return form != nullptr ? form(bytes, align, std::nothrow_t{})
+                         : call_new_handlers(bytes, static_cast<size_t>(align));
 }
 
 EP_ALWAYS_INLINE void free_block(void* block) {

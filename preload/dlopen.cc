@@ -6,11 +6,10 @@
 // How   glibc's dlopen looks at its return address: whose $ORIGIN, whose namespace. So the wrapper
 //       does not call it but jumps to it, with the caller's return address where it was.
 #include <dlfcn.h>
-#include <stdlib.h>
 
 #include <atomic>
 
-#include "heap/foreign.h"
+#include "base/check.h"
 #include "tune/options.h"
 
 namespace {
@@ -29,7 +28,7 @@ extern "C" __attribute__((visibility("hidden"), used)) void* ep_prepare_dlopen(i
   DlopenFunction function = g_libc_dlopen.load(std::memory_order_relaxed);
   if (function == nullptr) {
     function = reinterpret_cast<DlopenFunction>(dlsym(RTLD_NEXT, "dlopen"));
-    if (function == nullptr) abort();
+    EP_CHECK(function != nullptr && "a libc without dlopen");
     g_libc_dlopen.store(function, std::memory_order_relaxed);
   }
   return reinterpret_cast<void*>(function);

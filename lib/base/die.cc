@@ -38,6 +38,10 @@ void die_dead_realloc(const void* address) {
 
 void die_foreign_free(const void* address) { die("free of foreign pointer ", address, nullptr); }
 
+void die_no_bad_alloc() {
+  die("out of memory in operator new, ", nullptr, "and no C++ library to throw bad_alloc with");
+}
+
 void die_broken_invariant(const char* what) { die("broken invariant: ", nullptr, what); }
 
 }  // namespace elasticpool

@@ -16,6 +16,8 @@ namespace elasticpool {
 [[noreturn]] void die_dead_realloc(const void* address);
 // In none of our memory, with MEMPOOL_FOREIGN=abort or where libc has no free of its own.
 [[noreturn]] void die_foreign_free(const void* address);
+// operator new has no memory, and the program no C++ library that could throw bad_alloc.
+[[noreturn]] void die_no_bad_alloc();
 // Ours, not the caller's: see check.h.
 [[noreturn]] void die_broken_invariant(const char* what);
 

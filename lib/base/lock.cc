@@ -19,7 +19,7 @@ void cpu_relax() {
 
 }  // namespace
 
-constinit std::atomic<uint32_t> Lock::forking_tag_{0};
+constinit std::atomic<const void*> Lock::forking_thread_{nullptr};
 
 void set_lock_hooks(const LockHooks& hooks) { g_hooks = hooks; }
 
@@ -81,9 +81,11 @@ void Lock::unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
-void Lock::begin_fork() { forking_tag_.store(holder_tag(), std::memory_order_relaxed); }
+void Lock::begin_fork() {
+  forking_thread_.store(__builtin_thread_pointer(), std::memory_order_relaxed);
+}
 
-void Lock::end_fork() { forking_tag_.store(0, std::memory_order_relaxed); }
+void Lock::end_fork() { forking_thread_.store(nullptr, std::memory_order_relaxed); }
 
 void Lock::wake() {
   if (g_hooks.wake_one != nullptr) g_hooks.wake_one(&word_);

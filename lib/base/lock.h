@@ -80,7 +80,8 @@ class EP_CAPABILITY("mutex") Lock {
 
   // One after the other for every lock, in rank order; then begin_fork(). What this thread holds
   // already, in a malloc that the forking signal handler has interrupted, stays as it is: that
-  // malloc goes on in both processes.
+  // malloc goes on in both processes. (Such a handler in a process of several threads may wait for
+  // ever, as POSIX lets it: the interrupted lock is out of the order.)
   void lock_for_fork();
   // After end_fork(), in both processes.
   void unlock_after_fork(bool in_child);
@@ -95,13 +96,15 @@ class EP_CAPABILITY("mutex") Lock {
   static constexpr uint32_t kAwaited = 1;
 
   // The address of the thread's control block, which is a multiple of 64, so that bit 0 is free.
+  // Only lock_for_fork() compares it; two threads whose blocks lie 64 GiB apart to the byte would
+  // look alike to it.
   static uint32_t holder_tag() {
     return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) >> 5) |
            0x80000000U;
   }
   static bool is_forking() {
-    const uint32_t tag = forking_tag_.load(std::memory_order_relaxed);
-    return EP_UNLIKELY(tag != 0) && tag == holder_tag();
+    const void* thread = forking_thread_.load(std::memory_order_relaxed);
+    return EP_UNLIKELY(thread != nullptr) && thread == __builtin_thread_pointer();
   }
 
   void lock_slow();
@@ -114,7 +117,7 @@ class EP_CAPABILITY("mutex") Lock {
   void note_unlock() const {}
 #endif
 
-  static std::atomic<uint32_t> forking_tag_;
+  static std::atomic<const void*> forking_thread_;
 
   std::atomic<uint32_t> word_{0};
   bool taken_for_fork_ = false;

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/die.h"
 #include "base/reclaimer.h"
 #include "os/numa.h"
 #include "os/vm.h"
@@ -348,6 +349,8 @@ void buddy_free_block(void* block) {
   FrameHeap& heap = heap_of(g_medium_zone, frame->node);
   LockGuard guard(heap.lock);
   const unsigned first = granule_of(g_medium_zone, block);
+  // Two threads freed it at the same instant: the block map stops every other second free.
+  if (EP_UNLIKELY(frame->count[first] == 0)) die_double_free(block);
   --heap.stats.live_blocks;
   heap.stats.live_bytes -= frame->count[first] * kGranuleBytes;
   give_back_run(g_medium_zone, heap, frame, first);

@@ -35,6 +35,8 @@ void find_foreign_free() {
 }
 
 void foreign_free(void* block) {
+  // Before our constructor has run it is somebody else's constructor that comes.
+  if (g_libc_free.load(std::memory_order_relaxed) == nullptr) find_foreign_free();
   const FreeFunction libc_free = g_libc_free.load(std::memory_order_relaxed);
   if (libc_free == nullptr || options().foreign == ForeignPolicy::kAbort) die_foreign_free(block);
   g_foreign_frees.fetch_add(1, std::memory_order_relaxed);
@@ -42,6 +44,7 @@ void foreign_free(void* block) {
 }
 
 size_t foreign_usable_bytes(const void* block) {
+  if (g_libc_usable_size.load(std::memory_order_relaxed) == nullptr) find_foreign_free();
   const UsableSizeFunction usable_size = g_libc_usable_size.load(std::memory_order_relaxed);
   if (usable_size == nullptr || options().foreign == ForeignPolicy::kAbort) die_foreign_free(block);
   return usable_size(const_cast<void*>(block));

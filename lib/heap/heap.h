@@ -27,7 +27,7 @@
 //   the extent map  see large/extents.h.
 //
 // Two threads that free the same block at the same instant (a bug of theirs) may both find the map
-// cell set; the slab's bitmap then sees the second one, when it comes home.
+// cell set, and each may hand it out again; the slab's bitmap sees it if both copies come home.
 // -------------------------------------------------------------------------------------------------
 #pragma once
 

@@ -85,7 +85,6 @@ ClassId class_of_code(BlockCode code) { return ClassId{static_cast<uint8_t>(code
 
 // Returns what other caches hold back, so that one more try makes sense.
 void reclaim_for_retry() {
-  if (ThreadCache* cache = cache_or_birth()) flush_all(*cache);
   heap_trim(0);
   large_unmap_free();
 }
@@ -106,7 +105,8 @@ void* refill(ClassId id) {
   return block;
 }
 
-void* allocate_from_class(ClassId id) {
+// Out of line, so that what it saves and restores is not paid for by who finds a block at hand.
+EP_NOINLINE void* allocate_from_class(ClassId id) {
   const BlockCode code = code_of(id);
   void* block = pop_medium(this_cache(), code);
   if (EP_UNLIKELY(block == nullptr)) {
@@ -167,7 +167,7 @@ void free_to_class(void* block, BlockCode code, uint8_t& cell) {
     cache.top[code].add(1);
     return;
   }
-  ThreadCache* own = cache_or_birth();
+  ThreadCache* own = cache_for_free();
   if (own != nullptr) {
     flush_and_push(*own, class_of_code(code), block);
   } else {
@@ -192,7 +192,8 @@ bool resize_in_place(const Place& place, void* block, size_t bytes, size_t old_b
 
 void* move_block(void* block, size_t bytes, size_t old_bytes) {
   void* moved = heap_allocate(bytes);
-  if (moved == nullptr) return nullptr;
+  // Shrinking must not fail: it is the old block that is too large then.
+  if (moved == nullptr) return bytes <= old_bytes ? block : nullptr;
   memcpy(moved, block, bytes < old_bytes ? bytes : old_bytes);
   heap_free(block);
   return moved;
@@ -317,6 +318,8 @@ void* heap_reallocate(void* block, size_t bytes) {
 
 size_t heap_trim(size_t keep_bytes) {
   if (!ensure_booted()) return 0;
+  ThreadCache& cache = this_cache();
+  if (&cache != &g_vacant_cache) flush_all(cache);
   const size_t slab_bytes = release_slabs();
   return slab_bytes + buddy_release(keep_bytes) + large_release(keep_bytes);
 }

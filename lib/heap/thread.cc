@@ -6,26 +6,19 @@
 
 namespace elasticpool {
 
-thread_local constinit ThreadSlot t_slot = {&g_vacant_cache, false};
+thread_local constinit ThreadSlot t_slot = {&g_vacant_cache, false, 0};
 
 namespace {
 
 constinit pthread_key_t g_key = 0;
 constinit bool g_key_made = false;
 
-// glibc visits the keys this often while any of them is set.
-constexpr uint8_t kLastPass = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
-
 void on_thread_exit(void* value) {
-  auto* cache = static_cast<ThreadCache*>(value);
-  // Other destructors run in any order: ask to be called again until nobody comes after us.
-  if (cache->exit_passes < kLastPass) {
-    ++cache->exit_passes;
-    if (pthread_setspecific(g_key, cache) == 0) return;
-  }
+  // Not in a later pass, although other destructors may free much yet: a thread that was born in
+  // one of them has no later pass.
   t_slot.cache = &g_vacant_cache;
   t_slot.dead = true;
-  retire_cache(cache);
+  retire_cache(static_cast<ThreadCache*>(value));
 }
 
 }  // namespace
@@ -47,6 +40,16 @@ ThreadCache* cache_or_birth() {
   slot.cache = &g_vacant_cache;
   retire_cache(cache);
   return nullptr;
+}
+
+ThreadCache* cache_for_free() {
+  ThreadSlot& slot = t_slot;
+  if (EP_LIKELY(slot.cache != &g_vacant_cache)) return slot.cache;
+  if (slot.early_frees < kFreesBeforeBirth) {
+    ++slot.early_frees;
+    return nullptr;
+  }
+  return cache_or_birth();
 }
 
 }  // namespace elasticpool

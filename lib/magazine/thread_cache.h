@@ -53,7 +53,6 @@ struct ThreadCache {
   size_t capacity_bytes = 0;  // sum over the classes of capacity * block size
   uint32_t events = 0;        // misses and overflows so far
   uint32_t next_tick = 0;
-  uint8_t exit_passes = 0;
 
   size_t cached_blocks(BlockCode code) const {
     void** bottom = base[code].peek();

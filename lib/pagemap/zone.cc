@@ -114,8 +114,9 @@ void plan_zones(uintptr_t anchor, const ZoneSides& sides) {
   if (anchor < kLowAnchor) anchor = kTopAboveLowAnchor;
   size_t unit = size_t{1} << floor_log2(anchor >> kUnitShareLog2);
   if (unit > kUnitBytesMax) unit = kUnitBytesMax;
-  // Half way down: what others reserve, however much, the kernel places from the anchor on.
-  uintptr_t top = round_down(anchor / 2, kFrameBytes);
+  // A quarter of the way up: what others reserve, the kernel places from the anchor downwards, so
+  // that they may take three quarters of all addresses and still not meet us.
+  uintptr_t top = round_down(anchor / 4, kFrameBytes);
   top = place({&g_small_zone, kSmallShift, 1, unit, sides.small_bytes_per_frame}, top);
   SmallZoneView::base = g_small_zone.base;
   SmallZoneView::map = g_small_zone.map;

@@ -104,7 +104,7 @@ struct ZoneSides {
 };
 
 // Chooses the places. `anchor` is an address that the kernel chose for a mapping: the zones lie
-// below half of it. Once, before any other call.
+// below a quarter of it. Once, before any other call.
 void plan_zones(uintptr_t anchor, const ZoneSides& sides);
 
 enum class GrowStatus : uint8_t { kGrown, kNoMemory };

@@ -1,6 +1,7 @@
 // See slab.h.
 #include "slab/slab.h"
 
+#include "base/check.h"
 #include "os/meta_arena.h"
 #include "os/vm.h"
 

@@ -50,8 +50,8 @@ void expect_sound_plan(uintptr_t anchor) {
   if (is_low) {
     EXPECT_GE(ranges.front().start, kLowEnd) << "mappings lie there";
   } else {
-    EXPECT_LE(ranges.back().end, anchor / 2) << "in the way of what others reserve";
-    EXPECT_GT(ranges.front().start, anchor / 2 - 6 * (anchor / 64))
+    EXPECT_LE(ranges.back().end, anchor / 4) << "in the way of what others reserve";
+    EXPECT_GT(ranges.front().start, anchor / 4 - 6 * (anchor / 64))
         << "more than the plan may take";
   }
   EXPECT_EQ(g_small_zone.shift, kSmallShift);
