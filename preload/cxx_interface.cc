@@ -17,10 +17,9 @@
 #include "heap/fast_path.h"
 #include "heap/heap.h"
 
-namespace std {
-[[noreturn]] void __throw_bad_alloc() __attribute__((weak));  // NOLINT: libstdc++'s name
-}  // namespace std
-
+// libstdc++'s std::__throw_bad_alloc() and std::get_new_handler().
+extern "C" void ep_throw_bad_alloc() __asm__("_ZSt17__throw_bad_allocv")
+    __attribute__((weak, noreturn));
 extern "C" std::new_handler ep_get_new_handler() __asm__("_ZSt15get_new_handlerv")
     __attribute__((weak));
 
@@ -56,7 +55,7 @@ void* call_new_handlers(size_t bytes, size_t align_bytes) {
 void* call_new_handlers_or_throw(size_t bytes, size_t align_bytes) {
   void* block = call_new_handlers(bytes, align_bytes);
   if (block != nullptr) return block;
-  if (&std::__throw_bad_alloc != nullptr) std::__throw_bad_alloc();
+  if (&ep_throw_bad_alloc != nullptr) ep_throw_bad_alloc();
   die_no_bad_alloc();
 }
 

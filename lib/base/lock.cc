@@ -65,7 +65,8 @@ void Lock::lock_slow() {
 
 void Lock::lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
   if ((word_.load(std::memory_order_relaxed) & ~kAwaited) == holder_tag()) return;
-  lock();
+  // Without a look at the rank: an interrupted malloc may hold a higher one.
+  take();
   taken_for_fork_ = true;
 }
 
@@ -74,7 +75,7 @@ void Lock::unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS {
   taken_for_fork_ = false;
   if (in_child) {
     // Who waited is gone.
-    note_unlock();
+    count_released();
     word_.store(0, std::memory_order_relaxed);
   } else {
     unlock();
@@ -97,15 +98,18 @@ namespace {
 thread_local uint16_t t_held[8];
 }  // namespace
 
-void Lock::note_lock() const {
+void Lock::check_rank() const {
   if (is_forking()) return;
   for (unsigned above = static_cast<unsigned>(rank_) + 1; above < 8; ++above) {
     EP_CHECK(t_held[above] == 0 && "locks are taken in rising rank");
   }
-  ++t_held[static_cast<unsigned>(rank_)];
 }
 
-void Lock::note_unlock() const {
+void Lock::count_held() const {
+  if (!is_forking()) ++t_held[static_cast<unsigned>(rank_)];
+}
+
+void Lock::count_released() const {
   if (t_held[static_cast<unsigned>(rank_)] > 0) --t_held[static_cast<unsigned>(rank_)];
 }
 #endif

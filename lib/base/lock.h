@@ -48,13 +48,8 @@ class EP_CAPABILITY("mutex") Lock {
   Lock& operator=(const Lock&) = delete;
 
   void lock() EP_ACQUIRE() {
-    note_lock();
-    uint32_t expected = 0;
-    // order[lock]: sees all that the last holder wrote before unlock().
-    if (EP_UNLIKELY(!word_.compare_exchange_strong(
-            expected, holder_tag(), std::memory_order_acquire, std::memory_order_relaxed))) {
-      lock_slow();
-    }
+    check_rank();
+    take();
   }
 
   bool try_lock() EP_TRY_ACQUIRE(true) {
@@ -64,7 +59,8 @@ class EP_CAPABILITY("mutex") Lock {
                                        std::memory_order_relaxed)) {
       return false;
     }
-    note_lock();
+    check_rank();
+    count_held();
     return true;
   }
 
@@ -73,7 +69,7 @@ class EP_CAPABILITY("mutex") Lock {
       --borrowed_;
       return;
     }
-    note_unlock();
+    count_released();
     // order[lock]: publishes the critical section to the next holder.
     if (EP_UNLIKELY((word_.exchange(0, std::memory_order_release) & kAwaited) != 0)) wake();
   }
@@ -107,14 +103,25 @@ class EP_CAPABILITY("mutex") Lock {
     return EP_UNLIKELY(thread != nullptr) && thread == __builtin_thread_pointer();
   }
 
+  void take() {
+    uint32_t expected = 0;
+    // order[lock]: sees all that the last holder wrote before unlock().
+    if (EP_UNLIKELY(!word_.compare_exchange_strong(
+            expected, holder_tag(), std::memory_order_acquire, std::memory_order_relaxed))) {
+      lock_slow();
+    }
+    count_held();
+  }
   void lock_slow();
   void wake();
 #if defined(EP_CHECKS_FULL)
-  void note_lock() const;
-  void note_unlock() const;
+  void check_rank() const;
+  void count_held() const;
+  void count_released() const;
 #else
-  void note_lock() const {}
-  void note_unlock() const {}
+  void check_rank() const {}
+  void count_held() const {}
+  void count_released() const {}
 #endif
 
   static std::atomic<const void*> forking_thread_;

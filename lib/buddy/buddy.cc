@@ -185,6 +185,7 @@ size_t release_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRE
   FrameBits going = frame->dirty & frame->free;
   size_t returned_bytes = 0;
   if (frame->free == kAllFree && vm().unmap(start, kFrameBytes)) {
+    release_map(zone, frame_number(zone, frame));
     heap.remove(frame);
     frame->mapped = false;
     frame->free = 0;
@@ -200,7 +201,9 @@ size_t release_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRE
       const auto count = static_cast<unsigned>(std::countr_one(going >> first));
       const FrameBits bits = run_bits(first, count);
       going &= ~bits;
-      if (!vm().decommit(start + first * kGranuleBytes, count * kGranuleBytes)) continue;
+      const uintptr_t from = start + first * kGranuleBytes;
+      if (!vm().decommit(from, count * kGranuleBytes)) continue;
+      numa_place(from, count * kGranuleBytes, frame->node);
       frame->dirty &= ~bits;
       frame->returned |= bits;
       heap.stats.free_dirty_granules -= count;

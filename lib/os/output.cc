@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#include <cstdint>
 
 #include "os/syscall.h"
 
@@ -24,7 +28,38 @@ FileIdentity identify(int fd) {
   return {true, status.st_dev, status.st_ino};
 }
 
+constexpr uint64_t kSigpipe = uint64_t{1} << (SIGPIPE - 1);
+
+long signal_mask(int how, const uint64_t* set, uint64_t* old_set) {
+  return system_call(SYS_rt_sigprocmask, how, reinterpret_cast<long>(set),
+                     reinterpret_cast<long>(old_set), sizeof *set);
+}
+
+// Nobody may be reading any more (`program 2>&1 | head -1`); the program must not die of our words.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    uint64_t pending = 0;
+    system_call(SYS_rt_sigpending, reinterpret_cast<long>(&pending), sizeof pending);
+    is_ours_ = (pending & kSigpipe) == 0 && !failed(signal_mask(SIG_BLOCK, &kSigpipe, &mask_));
+  }
+  ~WithoutSigpipe() {
+    if (!is_ours_) return;
+    const timespec now{};
+    system_call(SYS_rt_sigtimedwait, reinterpret_cast<long>(&kSigpipe), 0,
+                reinterpret_cast<long>(&now), sizeof kSigpipe);
+    signal_mask(SIG_SETMASK, &mask_, nullptr);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+
+ private:
+  uint64_t mask_ = 0;
+  bool is_ours_;
+};
+
 bool write_all(int fd, const char* bytes, size_t count) {
+  const WithoutSigpipe guard;
   while (count > 0) {
     const long written =
         system_call(SYS_write, fd, reinterpret_cast<long>(bytes), static_cast<long>(count));

@@ -1,6 +1,6 @@
 // Where our own words go: standard error as it was at start, or a file of our own.
 //
-// Threads    any; a write is one system call.
+// Threads    any; a write is one system call, and four to keep SIGPIPE away from the program.
 // Invariant  nothing is ever written to a file that is not ours: descriptor 2 counts only while it
 //            is the file (device and inode) that it was at boot. A program may close it and open
 //            its data there.

@@ -25,7 +25,8 @@ struct Vm {
   void* (*map_anywhere)(size_t bytes);
   // The range is free for others. False: the kernel could not (too many mappings); still mapped.
   bool (*unmap)(uintptr_t address, size_t bytes);
-  // Pages go back, the range stays and reads as zero. False: not returned, contents unspecified.
+  // Pages go back, the range stays mapped and reads as zero. False: not returned, still mapped,
+  // contents unspecified.
   bool (*decommit)(uintptr_t address, size_t bytes);
   // Moves pages, not bytes, to [to, to + to_bytes), which must be unmapped; the old range is
   // unmapped by it, what is new reads as zero. from == to grows or shrinks in place.

@@ -1,6 +1,8 @@
 // See zone.h.
 #include "pagemap/zone.h"
 
+#include <cstring>
+
 #include "os/vm.h"
 
 namespace elasticpool {
@@ -153,6 +155,14 @@ GrowStatus grow_zone(Zone& zone, size_t frames, size_t* first_frame) {
     if (first != zone.next_frame) stride *= 2;
   }
   return GrowStatus::kNoMemory;
+}
+
+void release_map(const Zone& zone, size_t frame) {
+  const auto map = reinterpret_cast<uintptr_t>(zone.map);
+  const uintptr_t from = round_up(map + map_bytes(zone, frame), page_bytes());
+  const uintptr_t to = round_down(map + map_bytes(zone, frame + 1), page_bytes());
+  if (from >= to || vm().decommit(from, to - from)) return;
+  memset(reinterpret_cast<void*>(from), 0, to - from);  // a cell may not hold rubbish
 }
 
 size_t zone_tables_bytes() { return g_tables_bytes.load(std::memory_order_relaxed); }

@@ -116,6 +116,10 @@ GrowStatus grow_zone(Zone& zone, size_t frames, size_t* first_frame);
 // Addresses only, nothing mapped in them, tables ready: for extents, whose owner maps by itself.
 GrowStatus claim_addresses(Zone& zone, size_t frames, size_t* first_frame);
 
+// The pages of the block map of a frame in which nothing lives go back; its cells stay kNoBlock. For
+// whoever has unmapped the frame.
+void release_map(const Zone& zone, size_t frame);
+
 // Bytes that the maps and sides of all zones take from the system.
 size_t zone_tables_bytes();
 

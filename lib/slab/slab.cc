@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "os/meta_arena.h"
+#include "os/numa.h"
 #include "os/vm.h"
 
 namespace elasticpool {
@@ -90,7 +91,9 @@ size_t slab_purge(Slab* slab) {
     const uintptr_t from = round_up(slab->start + run_start * block_bytes, page);
     const uintptr_t to = round_down(slab->start + i * block_bytes, page);
     run_start = i + 1;
-    if (from < to && vm().decommit(from, to - from)) returned_bytes += to - from;
+    if (from >= to || !vm().decommit(from, to - from)) continue;
+    numa_place(from, to - from, slab->node);
+    returned_bytes += to - from;
   }
   return returned_bytes;
 }

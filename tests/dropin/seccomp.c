@@ -2,6 +2,8 @@
 //
 //   fail ENOSYS|EPERM CALL...  they fail with that error
 //   kill CALL...               they kill the process
+//   kill-alone CALL...         the same, in a process of one thread (libc itself calls madvise when
+//                              a thread ends)
 //
 // The filter is in force when the allocator boots. A broken allocator dies, or takes memory for
 // zeroed after madvise() has failed to zero it.
@@ -89,7 +91,8 @@ int main(int argc, char** argv) {
   EXPECT(argc >= 3);
   const bool inside = strcmp(argv[1], "inside") == 0;
   char** mode = argv + (inside ? 2 : 1);
-  const bool kill = strcmp(mode[0], "kill") == 0;
+  const bool alone = strcmp(mode[0], "kill-alone") == 0;
+  const bool kill = alone || strcmp(mode[0], "kill") == 0;
   const int error = kill ? 0 : strcmp(mode[1], "ENOSYS") == 0 ? ENOSYS : EPERM;
   char** names = mode + (kill ? 1 : 2);
   if (!inside) {
@@ -102,7 +105,11 @@ int main(int argc, char** argv) {
     exec_self(args);
   }
   expect_same_allocator();
-  run_threads(4, allocate);
+  if (alone) {
+    allocate((void*)1);
+  } else {
+    run_threads(4, allocate);
+  }
   const size_t sizes[] = {40, 1000, 5000, 30000, 100000, 1200000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; ++i) expect_zeroed(sizes[i]);
   expect_filtered(names, error);

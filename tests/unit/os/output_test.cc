@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -125,6 +126,24 @@ TEST_F(OutputTest, FileIsClosedAndNotInherited) {
     EXPECT_EQ(fcntl(next, F_GETFD), FD_CLOEXEC);
   }
   EXPECT_EQ(fcntl(next, F_GETFD), -1);
+}
+
+// A program whose reader has gone must not die of what we say.
+TEST_F(OutputTest, NobodyReads) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+  close(ends[0]);
+  close(ends[1]);
+  ASSERT_NE(signal(SIGPIPE, SIG_DFL), SIG_ERR);
+  output_boot();
+  write_stderr("lost\n", 5);
+  sigset_t pending;
+  ASSERT_EQ(sigpending(&pending), 0);
+  EXPECT_FALSE(sigismember(&pending, SIGPIPE));
+  sigset_t blocked;
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, nullptr, &blocked), 0);
+  EXPECT_FALSE(sigismember(&blocked, SIGPIPE));
 }
 
 }  // namespace

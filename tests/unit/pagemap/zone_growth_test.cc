@@ -70,6 +70,24 @@ TEST_F(ZoneGrowth, FrameByFrame) {
   EXPECT_EQ(SmallZoneView::limit_units, g_small_zone.limit_units.load());
 }
 
+// Whether the system takes the pages or not, the cells are zero afterwards, and only those.
+TEST_F(ZoneGrowth, ReleasedMapIsEmpty) {
+  for (const bool refused : {false, true}) {
+    for (Zone* zone : {&g_small_zone, &g_medium_zone}) {
+      size_t first = SIZE_MAX;
+      ASSERT_EQ(grow_zone(*zone, 3, &first), GrowStatus::kGrown);
+      const size_t cells = kFrameBytes >> zone->shift;
+      uint8_t* map = zone->map + first * cells;
+      memset(map, 7, 3 * cells);
+      if (refused) fake_.fail(VmCall::kDecommit, 1);
+      release_map(*zone, first + 1);
+      for (size_t i = 0; i < 3 * cells; ++i) {
+        ASSERT_EQ(map[i], i / cells == 1 ? 0 : 7) << "cell " << i << (refused ? ", refused" : "");
+      }
+    }
+  }
+}
+
 TEST_F(ZoneGrowth, SeveralFramesInARow) {
   size_t number = SIZE_MAX;
   ASSERT_EQ(grow_zone(g_small_zone, 11, &number), GrowStatus::kGrown);
