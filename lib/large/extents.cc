@@ -126,7 +126,8 @@ RangeId LargeHeap::continue_resident(const Request& request) {
   const uint32_t end = range(id).end();
   if (from >= end || (end - from) * 2 < request.granules) return kNoRange;
   const auto warm = static_cast<uint32_t>(end - from);
-  EP_CHECK(warm < request.granules);
+  // It was found before, and there was no record for what would be left of it.
+  if (warm >= request.granules) return kNoRange;
   if (!reaches(end, request.granules - warm)) return kNoRange;
   if (!index_.take(id, static_cast<uint32_t>(from), warm)) return kNoRange;
   if (grow_in_place(id, request.granules)) return id;
