@@ -23,10 +23,15 @@ struct Request {
   size_t usable_bytes;
 };
 
+// An alignment passes addresses over, and the zone's tables for them, 64 MiB a TiB, are never given
+// back. Nobody aligns to so much; whoever tries should not pay for it from then on.
+constexpr size_t kAlignBytesMax = 256 * kGiB;
+
 // False: no zone could hold it.
 bool make_request(size_t bytes, size_t align_bytes, Request* request) {
   const size_t zone_bytes = g_large_zone.frames_max * kFrameBytes;
-  if (bytes == 0 || bytes > zone_bytes || align_bytes > zone_bytes) return false;
+  if (bytes == 0 || bytes > zone_bytes) return false;
+  if (align_bytes > std::min(zone_bytes, kAlignBytesMax)) return false;
   request->usable_bytes = round_up(bytes, page_bytes());
   request->granules = static_cast<uint32_t>(divide_up(request->usable_bytes, kGranuleBytes));
   const size_t least = request->granules < kGranulesPerFrame ? 1 : kGranulesPerFrame;
@@ -135,8 +140,8 @@ RangeId LargeHeap::continue_resident(const Request& request) {
   return kNoRange;
 }
 
-// From here on a claim is worth a try first: what the zone's tables take for it is never given
-// back.
+// From here on a try is worth it before the claim: what the zone's tables take for that is never
+// given back.
 constexpr size_t kProbeBytesMin = 1 * kGiB;
 
 // Whether the system would map so much at all.
@@ -152,7 +157,8 @@ bool probe(size_t bytes) {
 bool LargeHeap::claim(const Request& request, size_t skip_frames) {
   const size_t align_frames = divide_up(request.align, kGranulesPerFrame);
   const size_t frames = divide_up(request.granules, kGranulesPerFrame) + align_frames - 1;
-  if (!probe(frames * kFrameBytes)) return false;
+  // Not the frames: what the alignment passes over is never mapped.
+  if (!probe(bytes_of(request.granules))) return false;
   const RangeId id = g_records.new_range();
   if (id == kNoRange) return false;
   size_t first = 0;

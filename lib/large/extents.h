@@ -12,6 +12,7 @@
 //             pieces, is paid in what there is plenty of. Where no resident range is long enough,
 //             one of half the request or more is continued into the free addresses behind it.
 // Alignment   from 2 MiB on an extent starts at a frame: huge pages fit, and mremap moves tables.
+//             An alignment costs addresses and 1/16384 of them in tables, so it has a bound.
 // Give back   the tail of the longest resident range first: most bytes for one system call. Cut at
 //             frames, so that no huge page is torn.
 // Growth      in place where the addresses behind are free, else mremap to a place with as many
@@ -41,7 +42,7 @@ namespace elasticpool {
 void large_boot(FitPolicy fit, size_t retain_bytes);
 
 // nullptr: the system refuses. *zeroed: every byte is known to be zero. align_bytes: a power of
-// two.
+// two; more than 256 GiB is refused.
 void* large_allocate(size_t bytes, size_t align_bytes, bool* zeroed);
 
 // What may be written at p: the request in whole pages. 0 where no live extent starts.
