@@ -502,6 +502,11 @@ void large_boot(FitPolicy fit, size_t retain_bytes) {
   g_heap.trim_to_retain();
 }
 
+bool large_can_ever_hold(size_t bytes, size_t align_bytes) {
+  Request request;
+  return make_request(bytes, align_bytes, &request);
+}
+
 void* large_allocate(size_t bytes, size_t align_bytes, bool* zeroed) {
   Request request;
   if (!make_request(bytes, align_bytes, &request)) return nullptr;

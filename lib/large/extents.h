@@ -41,8 +41,12 @@ namespace elasticpool {
 // keep their pages.
 void large_boot(FitPolicy fit, size_t retain_bytes);
 
-// nullptr: the system refuses. *zeroed: every byte is known to be zero. align_bytes: a power of
-// two; more than 256 GiB is refused.
+// False: no zone has room for it, or it is aligned to more than 256 GiB. However much is given back
+// elsewhere, large_allocate() will refuse it. No lock, no system call.
+bool large_can_ever_hold(size_t bytes, size_t align_bytes);
+
+// nullptr: the system refuses, or it can never be held. *zeroed: every byte is known to be zero.
+// align_bytes: a power of two.
 void* large_allocate(size_t bytes, size_t align_bytes, bool* zeroed);
 
 // What may be written at p: the request in whole pages. 0 where no live extent starts.

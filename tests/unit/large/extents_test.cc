@@ -94,15 +94,25 @@ TEST_F(Extents, OnlyTheStartOfALiveExtentIsOne) {
   EXPECT_FALSE(large_free(p));
 }
 
-TEST_F(Extents, ImpossibleSizesAreRefused) {
+TEST_F(Extents, TheImpossibleIsRefusedAndCostsNothing) {
   bool zeroed = false;
-  for (const size_t bytes : {size_t{0}, SIZE_MAX, SIZE_MAX - page_bytes(), size_t{1} << 62}) {
-    EXPECT_EQ(large_allocate(bytes, 1, &zeroed), nullptr) << bytes;
-  }
-  EXPECT_EQ(large_allocate(2 * kMiB, size_t{1} << 63, &zeroed), nullptr);
+  blocks.free(blocks.allocate(8 * kMiB));
   const int a = blocks.allocate(2 * kMiB);
-  EXPECT_EQ(large_reallocate(blocks[a].data, SIZE_MAX), nullptr);
-  EXPECT_EQ(large_reallocate(blocks[a].data, 0), nullptr);
+  const uint64_t calls = ScriptedVm::instance().calls();
+  const size_t zone_bytes = g_large_zone.frames_max * kFrameBytes;
+  for (const size_t bytes : {size_t{0}, SIZE_MAX, SIZE_MAX - page_bytes(), zone_bytes + 1}) {
+    EXPECT_FALSE(large_can_ever_hold(bytes, 1)) << bytes;
+    EXPECT_EQ(large_allocate(bytes, 1, &zeroed), nullptr) << bytes;
+    EXPECT_EQ(large_reallocate(blocks[a].data, bytes), nullptr) << bytes;
+  }
+  for (size_t align_bytes = 512 * kGiB; align_bytes != 0; align_bytes *= 2) {
+    EXPECT_FALSE(large_can_ever_hold(2 * kMiB, align_bytes)) << align_bytes;
+    EXPECT_EQ(large_allocate(2 * kMiB, align_bytes, &zeroed), nullptr) << align_bytes;
+  }
+  EXPECT_EQ(ScriptedVm::instance().calls(), calls);
+  EXPECT_EQ(large_stats().free_resident_bytes, 6 * kMiB);
+  EXPECT_TRUE(large_can_ever_hold(1, 1));
+  EXPECT_TRUE(large_can_ever_hold(100 * kMiB, kGiB));
 }
 
 TEST_F(Extents, SizesAndAlignments) {
