@@ -60,6 +60,13 @@ constinit ExtentRecords g_records;
 Extent& extent(RangeId id) { return g_records.extent(id); }
 Range& range(RangeId id) { return g_records.range(id); }
 
+// An extent in the caller's hands; kNoRange: refused.
+struct Obtained {
+  RangeId id;
+  bool zeroed;
+  bool reused;  // comes from mapped free ranges
+};
+
 class LargeHeap {
  public:
   // Held while pages are taken back, during which `lock` is let go: whoever needs what is in that
@@ -72,7 +79,7 @@ class LargeHeap {
     retain_granules_ = retain_bytes / kGranuleBytes;
     index_.set_origin(g_large_zone.base / kGranuleBytes);
   }
-  RangeId obtain(const Request& request, bool* zeroed) EP_REQUIRES(lock);
+  Obtained obtain(const Request& request) EP_REQUIRES(lock);
   bool grow_in_place(RangeId id, uint32_t granules) EP_REQUIRES(lock);
   RangeId relocate(RangeId id, const Request& request) EP_REQUIRES(lock);
   void shrink(RangeId id, uint32_t granules) EP_REQUIRES(lock);
@@ -223,17 +230,19 @@ RangeId LargeHeap::map_new(const Request& request) {
   }
 }
 
-RangeId LargeHeap::obtain(const Request& request, bool* zeroed) {
-  *zeroed = false;
+Obtained LargeHeap::obtain(const Request& request) {
   RangeId id = take(find(RangeState::kResident, request), request);
   if (id == kNoRange) id = continue_resident(request);
-  if (id == kNoRange) {
-    *zeroed = true;
-    id = take(find(RangeState::kClean, request), request);
+  if (id != kNoRange) {
+    ++counters.reused;
+    return {.id = id, .zeroed = false, .reused = true};
   }
-  if (id == kNoRange) return map_new(request);
-  ++counters.reused;
-  return id;
+  id = take(find(RangeState::kClean, request), request);
+  if (id != kNoRange) {
+    ++counters.reused;
+    return {.id = id, .zeroed = true, .reused = true};
+  }
+  return {.id = map_new(request), .zeroed = true, .reused = false};
 }
 
 // ── Growing ──────────────────────────────────────────────────────────────────────────────────────
@@ -511,21 +520,20 @@ void* large_allocate(size_t bytes, size_t align_bytes, bool* zeroed) {
   Request request;
   if (!make_request(bytes, align_bytes, &request)) return nullptr;
   void* block = nullptr;
-  bool is_new = false;
+  Obtained obtained{};
   {
     LockGuard guard(g_heap.lock);
-    const uint64_t reused = g_heap.counters.reused;
-    RangeId id = g_heap.obtain(request, zeroed);
-    if (id == kNoRange) {
+    obtained = g_heap.obtain(request);
+    if (obtained.id == kNoRange) {
       g_heap.give_all_back();
-      id = g_heap.obtain(request, zeroed);
+      obtained = g_heap.obtain(request);
     }
-    if (id == kNoRange) return nullptr;
-    is_new = g_heap.counters.reused == reused;
+    if (obtained.id == kNoRange) return nullptr;
     ++g_heap.counters.requests;
-    block = g_heap.publish(id, request.usable_bytes);
+    block = g_heap.publish(obtained.id, request.usable_bytes);
   }
-  if (is_new) reclaim_from_others(Reclaimer::kExtents, request.usable_bytes);
+  *zeroed = obtained.zeroed;
+  if (!obtained.reused) reclaim_from_others(Reclaimer::kExtents, request.usable_bytes);
   return block;
 }
 

@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "base/reclaimer.h"
 #include "blocks.h"
 #include "scripted_vm.h"
 #include "seed.h"
@@ -155,6 +156,35 @@ TEST_F(Extents, AnAllocateFreePairReusesWithoutASystemCall) {
   }
   EXPECT_EQ(ScriptedVm::instance().calls(), calls);
   EXPECT_EQ(large_stats().reused, before.reused + 1000);
+}
+
+// The lock is let go while an extent is mapped, and what others reuse meanwhile is theirs.
+TEST_F(Extents, OthersGiveBackForWhatIsNew) {
+  static uint64_t asked_bytes = 0;
+  static Vm scripted;
+  scripted = vm();
+  blocks.free(blocks.allocate(2 * kMiB));
+  set_reclaimer(Reclaimer::kSmallFrames, [](size_t wanted_bytes) {
+    asked_bytes += wanted_bytes;
+    return wanted_bytes;
+  });
+  Vm busy = scripted;
+  busy.map_at = [](uintptr_t at, size_t bytes) {
+    if (at >= g_large_zone.base) {
+      bool zeroed = false;
+      EXPECT_TRUE(large_free(large_allocate(2 * kMiB, 1, &zeroed)));
+    }
+    return scripted.map_at(at, bytes);
+  };
+  set_vm(busy);
+  const uint64_t reused = large_stats().reused;
+  EXPECT_GE(blocks.allocate(16 * kMiB), 0);
+  EXPECT_EQ(large_stats().reused, reused + 1);
+  EXPECT_EQ(asked_bytes, 16 * kMiB);
+  set_vm(scripted);
+  blocks.allocate(2 * kMiB);
+  EXPECT_EQ(asked_bytes, 16 * kMiB) << "for what is reused nobody is asked";
+  set_reclaimer(Reclaimer::kSmallFrames, nullptr);
 }
 
 TEST_F(Extents, NeighboursBecomeOne) {
