@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -119,8 +120,9 @@ TEST(ExtentAlignment, IsNotProbed) { run_in_fresh_process(align_unasked); }
 void align_within_the_limit() {
   limit_address_space();
   bool zeroed = false;
+  const size_t most_bytes = std::min(64 * kGiB, g_large_zone.frames_max * kFrameBytes / 8);
   for (const size_t bytes : {size_t{64}, 3 * kMiB}) {
-    for (size_t align_bytes = 4 * kMiB; align_bytes <= 64 * kGiB; align_bytes *= 2) {
+    for (size_t align_bytes = 4 * kMiB; align_bytes <= most_bytes; align_bytes *= 2) {
       auto* p = static_cast<char*>(large_allocate(bytes, align_bytes, &zeroed));
       ASSERT_NE(p, nullptr) << bytes << " at a multiple of " << align_bytes;
       EXPECT_EQ(address_of(p) % align_bytes, 0U);
