@@ -138,6 +138,7 @@ void* allocate_extent(size_t bytes, size_t align_bytes, bool* zeroed) {
   if (bytes > kRequestBytesMax || !ensure_booted()) return nullptr;
   void* block = large_allocate(bytes, align_bytes, zeroed);
   if (EP_LIKELY(block != nullptr)) return block;
+  if (!large_can_ever_hold(bytes, align_bytes)) return nullptr;
   reclaim_for_retry();
   return large_allocate(bytes, align_bytes, zeroed);
 }

@@ -12,6 +12,7 @@
 //             pieces, is paid in what there is plenty of. Where no resident range is long enough,
 //             one of half the request or more is continued into the free addresses behind it.
 // Alignment   from 2 MiB on an extent starts at a frame: huge pages fit, and mremap moves tables.
+//             An alignment costs addresses and 1/16384 of them in tables, so it has a bound.
 // Give back   the tail of the longest resident range first: most bytes for one system call. Cut at
 //             frames, so that no huge page is torn.
 // Growth      in place where the addresses behind are free, else mremap to a place with as many
@@ -40,8 +41,12 @@ namespace elasticpool {
 // keep their pages.
 void large_boot(FitPolicy fit, size_t retain_bytes);
 
-// nullptr: the system refuses. *zeroed: every byte is known to be zero. align_bytes: a power of
-// two.
+// False: no zone has room for it, or it is aligned to more than 256 GiB. However much is given back
+// elsewhere, large_allocate() will refuse it. No lock, no system call.
+bool large_can_ever_hold(size_t bytes, size_t align_bytes);
+
+// nullptr: the system refuses, or it can never be held. *zeroed: every byte is known to be zero.
+// align_bytes: a power of two.
 void* large_allocate(size_t bytes, size_t align_bytes, bool* zeroed);
 
 // What may be written at p: the request in whole pages. 0 where no live extent starts.
@@ -63,16 +68,22 @@ void large_unmap_free();
 // For base/reclaimer.h: another tier grows, and free pages here go back for it.
 size_t large_reclaim(size_t wanted_bytes);
 
+// Every claimed address is in one of them: live extents in whole granules and their rooms, free
+// resident, free clean, hole, lost (or in the hands of a thread at this instant):
+//     mapped_bytes = live granules + free_resident_bytes + free_clean_bytes
+//     claimed      = mapped_bytes + rooms + hole_bytes + lost_bytes
 struct LargeStats {
   uint64_t live_extents;
   uint64_t live_bytes;  // in whole pages, as large_usable_bytes() says
   uint64_t peak_live_bytes;
   uint64_t free_resident_bytes;  // at most: a page that was never touched counts too
-  uint64_t free_clean_bytes;
-  uint64_t hole_bytes;    // addresses without memory, rooms of live extents left out
-  uint64_t mapped_bytes;  // live and free, in whole granules
-  uint64_t lost_bytes;    // addresses given up because somebody else has mapped them
-  uint64_t requests;      // served
+  uint64_t free_clean_bytes;     // mapped, their pages have gone back: address space, no memory
+  uint64_t hole_bytes;           // free addresses, nothing mapped: they cost their tables alone
+  uint64_t mapped_bytes;         // live and free, in whole granules
+  // Addresses given up for good: somebody else had mapped something there, or in the stride that
+  // was passed over behind it. Not looked at again, even if that one goes.
+  uint64_t lost_bytes;
+  uint64_t requests;  // served
   uint64_t frees;
   uint64_t reused;          // requests served from mapped free ranges
   uint64_t remaps;          // growths by mremap, in place or not

@@ -111,5 +111,28 @@ TEST_F(Routing, NothingIsNoBlock) {
   heap_free(block);
 }
 
+// What no zone can hold is refused at once: nothing is given back for it.
+TEST_F(Routing, TheImpossibleCostsNothing) {
+  heap_free(heap_allocate(8 * kMiB));
+  void* kept = heap_allocate(2 * kMiB);
+  void* freed = heap_allocate(100 * kKiB);
+  ASSERT_NE(kept, nullptr);
+  ASSERT_NE(freed, nullptr);
+  heap_free(freed);
+  const LargeStats before = large_stats();
+  const BuddyStats buddy_before = buddy_stats(ZoneKind::kMedium);
+  ASSERT_GE(before.free_resident_bytes, 4 * kMiB);
+  EXPECT_EQ(heap_allocate(size_t{1} << 62), nullptr);
+  EXPECT_EQ(heap_allocate_zeroed(SIZE_MAX / 2), nullptr);
+  EXPECT_EQ(heap_allocate_aligned(64, size_t{1} << 62), nullptr);
+  EXPECT_EQ(heap_reallocate(kept, size_t{1} << 62), nullptr);
+  const LargeStats after = large_stats();
+  EXPECT_EQ(after.free_resident_bytes, before.free_resident_bytes);
+  EXPECT_EQ(after.returned_bytes, before.returned_bytes);
+  EXPECT_EQ(after.mapped_bytes, before.mapped_bytes);
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).returned_bytes, buddy_before.returned_bytes);
+  heap_free(kept);
+}
+
 }  // namespace
 }  // namespace elasticpool

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -94,6 +95,52 @@ void grow_where_it_cannot_move() {
 TEST_F(ExtentLimits, ABlockGrowsInPlaceOrIsKept) {
   run_in_fresh_process(grow_where_it_cannot_move);
 }
+
+// Whether so much could be mapped is not asked: addresses are passed over, nothing more.
+void align_unasked() {
+  FakeVm fake;
+  use_test_zones();
+  large_boot(FitPolicy::kBest, 64 * kMiB);
+  bool zeroed = false;
+  ASSERT_NE(large_allocate(2 * kMiB, 1, &zeroed), nullptr);
+  fake.fail(VmCall::kMapAnywhere, 1, FakeVm::kFromThereOn);
+  void* p = large_allocate(64, 4 * kGiB, &zeroed);
+  EXPECT_NE(p, nullptr);
+  EXPECT_EQ(address_of(p) % (4 * kGiB), 0U);
+  EXPECT_EQ(fake.calls(VmCall::kMapAnywhere), 0U);
+  EXPECT_EQ(large_stats().mapped_bytes, 2 * kMiB + kGranuleBytes);
+  // Of a request that is so large itself it is.
+  EXPECT_EQ(large_allocate(8 * kGiB, 1, &zeroed), nullptr);
+  EXPECT_EQ(fake.calls(VmCall::kMapAnywhere), 2U);
+}
+
+TEST(ExtentAlignment, IsNotProbed) { run_in_fresh_process(align_unasked); }
+
+// An alignment passes addresses over, and what is mapped is the request.
+void align_within_the_limit() {
+  limit_address_space();
+  bool zeroed = false;
+  const size_t most_bytes = std::min(64 * kGiB, g_large_zone.frames_max * kFrameBytes / 8);
+  for (const size_t bytes : {size_t{64}, 3 * kMiB}) {
+    for (size_t align_bytes = 4 * kMiB; align_bytes <= most_bytes; align_bytes *= 2) {
+      auto* p = static_cast<char*>(large_allocate(bytes, align_bytes, &zeroed));
+      ASSERT_NE(p, nullptr) << bytes << " at a multiple of " << align_bytes;
+      EXPECT_EQ(address_of(p) % align_bytes, 0U);
+      p[bytes - 1] = 1;
+      EXPECT_TRUE(large_free(p));
+    }
+  }
+  // What the tables take is never given back, so there is a bound.
+  EXPECT_LE(zone_tables_bytes(), kLimitBytes / 10);
+  const size_t tables_bytes = zone_tables_bytes();
+  for (size_t align_bytes = 512 * kGiB; align_bytes != 0; align_bytes *= 2) {
+    EXPECT_EQ(large_allocate(64, align_bytes, &zeroed), nullptr) << align_bytes;
+  }
+  EXPECT_EQ(zone_tables_bytes(), tables_bytes);
+  EXPECT_GE(fill_up(3 * kMiB), kLimitBytes / 5 * 4);
+}
+
+TEST_F(ExtentLimits, AlignmentTakesNoAddressSpace) { run_in_fresh_process(align_within_the_limit); }
 
 }  // namespace
 }  // namespace elasticpool::test

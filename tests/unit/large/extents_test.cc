@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "base/reclaimer.h"
 #include "blocks.h"
 #include "scripted_vm.h"
 #include "seed.h"
@@ -94,15 +95,25 @@ TEST_F(Extents, OnlyTheStartOfALiveExtentIsOne) {
   EXPECT_FALSE(large_free(p));
 }
 
-TEST_F(Extents, ImpossibleSizesAreRefused) {
+TEST_F(Extents, TheImpossibleIsRefusedAndCostsNothing) {
   bool zeroed = false;
-  for (const size_t bytes : {size_t{0}, SIZE_MAX, SIZE_MAX - page_bytes(), size_t{1} << 62}) {
-    EXPECT_EQ(large_allocate(bytes, 1, &zeroed), nullptr) << bytes;
-  }
-  EXPECT_EQ(large_allocate(2 * kMiB, size_t{1} << 63, &zeroed), nullptr);
+  blocks.free(blocks.allocate(8 * kMiB));
   const int a = blocks.allocate(2 * kMiB);
-  EXPECT_EQ(large_reallocate(blocks[a].data, SIZE_MAX), nullptr);
-  EXPECT_EQ(large_reallocate(blocks[a].data, 0), nullptr);
+  const uint64_t calls = ScriptedVm::instance().calls();
+  const size_t zone_bytes = g_large_zone.frames_max * kFrameBytes;
+  for (const size_t bytes : {size_t{0}, SIZE_MAX, SIZE_MAX - page_bytes(), zone_bytes + 1}) {
+    EXPECT_FALSE(large_can_ever_hold(bytes, 1)) << bytes;
+    EXPECT_EQ(large_allocate(bytes, 1, &zeroed), nullptr) << bytes;
+    EXPECT_EQ(large_reallocate(blocks[a].data, bytes), nullptr) << bytes;
+  }
+  for (size_t align_bytes = 512 * kGiB; align_bytes != 0; align_bytes *= 2) {
+    EXPECT_FALSE(large_can_ever_hold(2 * kMiB, align_bytes)) << align_bytes;
+    EXPECT_EQ(large_allocate(2 * kMiB, align_bytes, &zeroed), nullptr) << align_bytes;
+  }
+  EXPECT_EQ(ScriptedVm::instance().calls(), calls);
+  EXPECT_EQ(large_stats().free_resident_bytes, 6 * kMiB);
+  EXPECT_TRUE(large_can_ever_hold(1, 1));
+  EXPECT_TRUE(large_can_ever_hold(100 * kMiB, kGiB));
 }
 
 TEST_F(Extents, SizesAndAlignments) {
@@ -145,6 +156,35 @@ TEST_F(Extents, AnAllocateFreePairReusesWithoutASystemCall) {
   }
   EXPECT_EQ(ScriptedVm::instance().calls(), calls);
   EXPECT_EQ(large_stats().reused, before.reused + 1000);
+}
+
+// The lock is let go while an extent is mapped, and what others reuse meanwhile is theirs.
+TEST_F(Extents, OthersGiveBackForWhatIsNew) {
+  static uint64_t asked_bytes = 0;
+  static Vm scripted;
+  scripted = vm();
+  blocks.free(blocks.allocate(2 * kMiB));
+  set_reclaimer(Reclaimer::kSmallFrames, [](size_t wanted_bytes) {
+    asked_bytes += wanted_bytes;
+    return wanted_bytes;
+  });
+  Vm busy = scripted;
+  busy.map_at = [](uintptr_t at, size_t bytes) {
+    if (at >= g_large_zone.base) {
+      bool zeroed = false;
+      EXPECT_TRUE(large_free(large_allocate(2 * kMiB, 1, &zeroed)));
+    }
+    return scripted.map_at(at, bytes);
+  };
+  set_vm(busy);
+  const uint64_t reused = large_stats().reused;
+  EXPECT_GE(blocks.allocate(16 * kMiB), 0);
+  EXPECT_EQ(large_stats().reused, reused + 1);
+  EXPECT_EQ(asked_bytes, 16 * kMiB);
+  set_vm(scripted);
+  blocks.allocate(2 * kMiB);
+  EXPECT_EQ(asked_bytes, 16 * kMiB) << "for what is reused nobody is asked";
+  set_reclaimer(Reclaimer::kSmallFrames, nullptr);
 }
 
 TEST_F(Extents, NeighboursBecomeOne) {

@@ -1,0 +1,143 @@
+// The state of the extents under their locks, and the steps that the interface (extents.h) puts
+// together. Private to large/.
+//
+// An extent or a range is at any time in one of these places:
+//
+//     the index      free; its neighbours of the same state are one with it
+//     published      live: its number stands in the extent map, free() and realloc() may come
+//     a room         a hole behind a live extent, in no index
+//     in hand        none of the above: the thread that took it out does with it what it likes
+//
+// Threads     any that holds `lock`; `trim_lock` too where it says so. Whoever has something in
+//             hand may let `lock` go around a system call, and all that was read before is stale
+//             then. These do: obtain(), relocate(), trim(), trim_to_retain(), give_all_back().
+// Locks       trim_lock, then lock, both of rank kLarge, as extents.h says.
+// Invariants  a record's range, room and links are touched only under `lock`, in hand or not;
+//             mapped_granules_ = live + resident + clean, and what is in hand and mapped;
+//             counters.live_* count what is published.
+// Refusals    kNoRange or false: all is as it was, but for what has gone to the index as free.
+// Where       placement.cc finds and maps, growth.cc grows and shrinks, purge.cc gives back,
+//             large_heap.cc publishes and retires.
+// Cost        as in extents.h.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/lock.h"
+#include "base/units.h"
+#include "large/extent_index.h"
+#include "large/extent_records.h"
+#include "large/extents.h"
+#include "os/vm.h"
+#include "pagemap/zone.h"
+
+namespace elasticpool {
+
+struct ExtentRequest {
+  uint32_t granules;
+  uint32_t align;  // in granules
+  size_t usable_bytes;
+};
+
+// An extent in the caller's hands; kNoRange: refused.
+struct Obtained {
+  RangeId id;
+  bool zeroed;
+  bool reused;  // comes from mapped free ranges
+};
+
+class LargeHeap {
+ public:
+  // Held while pages are taken back, during which `lock` is let go: whoever needs what is in that
+  // one's hands waits here. Taken before `lock`; behind it only by try_lock().
+  Lock trim_lock{LockRank::kLarge};
+  Lock lock{LockRank::kLarge};
+
+  // A record never moves. Without `lock` its usable_bytes are all that may be looked at.
+  static Extent& extent(RangeId id) { return records_.extent(id); }
+  static Range& range(RangeId id) { return records_.range(id); }
+  // The record of the live extent that starts at p.
+  static RangeId live_at(const void* p) {
+    const uintptr_t unit = g_large_zone.unit_of<kLargeShift>(p);
+    if (!g_large_zone.holds_unit(unit)) return kNoRange;
+    // order[extent]: sees the record as publish() left it.
+    return cell(static_cast<uint32_t>(unit)).load(std::memory_order_acquire);
+  }
+
+  void configure(FitPolicy fit, size_t retain_bytes) EP_REQUIRES(lock) {
+    fit_ = fit;
+    retain_granules_ = retain_bytes / kGranuleBytes;
+    index_.set_origin(g_large_zone.base / kGranuleBytes);
+  }
+
+  // Into the caller's hands: from the warmest state that can serve, else mapped.
+  Obtained obtain(const ExtentRequest& request) EP_REQUIRES(lock);
+
+  // An extent in hand, over what is free behind it. False: it keeps what it has got.
+  bool grow_in_place(RangeId id, uint32_t granules) EP_REQUIRES(lock);
+  // An extent in hand, elsewhere and longer; the old one is retired. kNoRange: refused, it is as it
+  // was.
+  RangeId relocate(RangeId id, const ExtentRequest& request) EP_REQUIRES(lock);
+  // An extent in hand gives its tail back; keeps it where there is no record for it.
+  void shrink(RangeId id, uint32_t granules) EP_REQUIRES(lock);
+
+  // Out of hand: as a live extent, or into the index.
+  void* publish(RangeId id, size_t usable_bytes) EP_REQUIRES(lock);
+  void retire(RangeId id, RangeState state) EP_REQUIRES(lock);
+  // Into the caller's hands: from here on other threads find no block.
+  void unpublish(RangeId id) EP_REQUIRES(lock);
+
+  // Takes the pages of resident ranges back until at most so much is left; the bytes returned.
+  size_t trim(uint64_t keep_granules) EP_REQUIRES(trim_lock, lock);
+  void trim_to_retain() EP_REQUIRES(lock);
+  // The system refuses: all that is kept for later goes, so that the next attempt finds memory,
+  // address space under RLIMIT_AS, records, and free ranges in one piece.
+  void give_all_back() EP_REQUIRES(lock);
+
+  LargeStats snapshot() const EP_REQUIRES(lock);
+
+  // What snapshot() does not work out from the index.
+  LargeStats counters EP_GUARDED_BY(lock) = {};
+
+ private:
+  static uintptr_t address_at(uint32_t granule) {
+    return g_large_zone.base + granule * kGranuleBytes;
+  }
+  static size_t bytes_of(uint64_t granules) { return granules * kGranuleBytes; }
+  static std::atomic_ref<uint32_t> cell(uint32_t granule) {
+    return std::atomic_ref<uint32_t>(reinterpret_cast<uint32_t*>(g_large_zone.map)[granule]);
+  }
+
+  // placement.cc
+  RangeId find(RangeState state, const ExtentRequest& request) const EP_REQUIRES(lock);
+  RangeId take(RangeId id, const ExtentRequest& request) EP_REQUIRES(lock);
+  RangeId continue_resident(const ExtentRequest& request) EP_REQUIRES(lock);
+  bool claim(const ExtentRequest& request, size_t skip_frames) EP_REQUIRES(lock);
+  bool reaches(uint32_t from, uint32_t granules) EP_REQUIRES(lock);
+  RangeId take_addresses(const ExtentRequest& request, size_t skip_frames) EP_REQUIRES(lock);
+  void lose(RangeId id) EP_REQUIRES(lock);
+  static size_t next_skip_frames(size_t skip_frames, uint32_t granules);
+  RangeId map_new(const ExtentRequest& request) EP_REQUIRES(lock);
+
+  // growth.cc
+  MapStatus map_behind(RangeId id, uint32_t granules) EP_REQUIRES(lock);
+  bool grow_into_room(RangeId id, uint32_t granules) EP_REQUIRES(lock);
+  RangeId take_room(const ExtentRequest& request, size_t skip_frames) EP_REQUIRES(lock);
+  MapStatus move_pages(RangeId from, RangeId to, bool* copied) EP_REQUIRES(lock);
+  void free_room(RangeId id) EP_REQUIRES(lock);
+
+  // purge.cc
+  void unmap_all(RangeState state) EP_REQUIRES(lock);
+
+  static ExtentRecords records_;
+  ExtentIndex<ExtentRecords> index_ EP_GUARDED_BY(lock){records_};
+  FitPolicy fit_ EP_GUARDED_BY(lock) = FitPolicy::kBest;
+  uint64_t retain_granules_ EP_GUARDED_BY(lock) = 0;
+  uint64_t mapped_granules_ EP_GUARDED_BY(lock) = 0;
+};
+
+extern LargeHeap g_large_heap;
+
+}  // namespace elasticpool

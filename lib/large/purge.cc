@@ -1,0 +1,82 @@
+// Giving back: pages over a bound, and everything when the system refuses. See large_heap.h.
+#include "large/large_heap.h"
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "os/vm.h"
+
+namespace elasticpool {
+
+size_t LargeHeap::trim(uint64_t keep_granules) {
+  size_t returned_bytes = 0;
+  while (index_.granules(RangeState::kResident) > keep_granules) {
+    const uint64_t excess = index_.granules(RangeState::kResident) - keep_granules;
+    const RangeId id = index_.largest(RangeState::kResident);
+    const uint32_t end = range(id).end();
+    uint32_t from = range(id).start;
+    if (excess < range(id).granules) {
+      const auto cut = static_cast<uint32_t>(round_down(end - excess, kGranulesPerFrame));
+      from = std::max(from, cut);
+    }
+    if (!index_.take(id, from, end - from)) break;
+    const uintptr_t start = address_at(from);
+    const size_t bytes = bytes_of(end - from);
+    lock.unlock();
+    const bool decommitted = vm().decommit(start, bytes);
+    // After a failure nobody knows what is mapped there, until nothing is.
+    const bool unmapped = !decommitted && vm().unmap(start, bytes);
+    lock.lock();
+    if (unmapped) mapped_granules_ -= end - from;
+    range(id).state = decommitted ? RangeState::kClean
+                      : unmapped  ? RangeState::kHole
+                                  : RangeState::kResident;
+    index_.insert(id);
+    if (!decommitted && !unmapped) break;
+    returned_bytes += bytes;
+  }
+  counters.returned_bytes += returned_bytes;
+  return returned_bytes;
+}
+
+void LargeHeap::trim_to_retain() {
+  if (index_.granules(RangeState::kResident) <= retain_granules_) return;
+  // Whoever holds it goes on until the rest, this included, is within the bound.
+  if (!trim_lock.try_lock()) return;
+  trim(retain_granules_);
+  trim_lock.unlock();
+}
+
+// The ranges of one state out of the index, unmapped, and in again as what they have become.
+void LargeHeap::unmap_all(RangeState state) {
+  RangeId chain = kNoRange;
+  for (RangeId id = index_.largest(state); id != kNoRange; id = index_.largest(state)) {
+    EP_CHECK(index_.take(id, range(id).start, range(id).granules));
+    range(id).by_address.left = chain;
+    chain = id;
+  }
+  while (chain != kNoRange) {
+    const RangeId id = chain;
+    chain = range(id).by_address.left;
+    if (vm().unmap(address_at(range(id).start), bytes_of(range(id).granules))) {
+      if (state == RangeState::kResident) counters.returned_bytes += bytes_of(range(id).granules);
+      mapped_granules_ -= range(id).granules;
+      range(id).state = RangeState::kHole;
+    }
+    index_.insert(id);
+  }
+}
+
+void LargeHeap::give_all_back() {
+  // Waits for whoever has free ranges in its hands.
+  lock.unlock();
+  trim_lock.lock();
+  lock.lock();
+  unmap_all(RangeState::kResident);
+  unmap_all(RangeState::kClean);
+  for (RangeId id = 1; id <= records_.last(); ++id) free_room(id);
+  trim_lock.unlock();
+}
+
+}  // namespace elasticpool
