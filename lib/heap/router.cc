@@ -268,6 +268,9 @@ void heap_free_slow(void* block) {
 }
 
 size_t heap_usable_bytes(const void* block) {
+  // Most often a small block.
+  const BlockCode small_code = live_code<kSmallShift>(g_small_zone, block);
+  if (EP_LIKELY(small_code != kNoBlock)) return block_bytes_of(class_of_code(small_code));
   if (block == nullptr) return 0;
   const Place place = locate(block);
   switch (place.kind) {
