@@ -81,8 +81,6 @@ bool starts_dead_block(const void* p) {
   die_interior_free(p);
 }
 
-ClassId class_of_code(BlockCode code) { return ClassId{static_cast<uint8_t>(code - 1)}; }
-
 // Returns what other caches hold back, so that one more try makes sense.
 void reclaim_for_retry() {
   if (ThreadCache* cache = cache_or_birth()) flush_all(*cache);

@@ -55,7 +55,6 @@ constexpr ThreadCache make_vacant_cache() {
 }
 
 size_t block_bytes_of_code(size_t code) { return kSizeClasses[code - 1].block_bytes; }
-ClassId class_of_code(size_t code) { return ClassId{static_cast<uint8_t>(code - 1)}; }
 
 // Takes up to kBatchMax of the lowest blocks out of the magazine, then puts them back where they
 // live; how many.

@@ -26,4 +26,10 @@ void numa_place(uintptr_t address, size_t bytes, NodeId node);
 // Nodes in use; 1 before numa_start() said true.
 size_t numa_nodes();
 
+// Rows in use of a table with one a node: fork, which takes each row's locks, is on somebody's way.
+inline size_t node_rows() {
+  const size_t nodes = numa_nodes();
+  return nodes < kNodesMax ? nodes : kNodesMax;
+}
+
 }  // namespace elasticpool

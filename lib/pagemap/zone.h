@@ -48,6 +48,8 @@ using BlockCode = uint8_t;
 inline constexpr BlockCode kNoBlock = 0;
 inline constexpr BlockCode kBuddyBlock = 255;
 constexpr BlockCode code_of(ClassId id) { return static_cast<BlockCode>(index_of(id) + 1); }
+// The inverse, for the code of a class.
+constexpr ClassId class_of_code(size_t code) { return ClassId{static_cast<uint8_t>(code - 1)}; }
 
 struct Zone {
   // Read by every free: base, limit, map. Constant but for the limit, which only grows.

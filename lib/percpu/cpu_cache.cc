@@ -59,7 +59,7 @@ NodeId node_of(CpuId cpu) {
 
 // Published under the first cache's lock, which fork takes before it looks for the others: so none
 // appears while a fork is under way.
-CpuCache* make_cache(std::atomic<CpuCache*>& slot) {
+CpuCache* publish_cpu_cache(std::atomic<CpuCache*>& slot) {
   void* memory = meta_allocate(sizeof(CpuCache));
   // Without memory for its own, a CPU shares the first one's.
   if (memory == nullptr) return &g_first_cache;
@@ -78,20 +78,14 @@ CpuCache* make_cache(std::atomic<CpuCache*>& slot) {
 CpuCache& cache_of(CpuId cpu) {
   const size_t index = index_of(cpu) % kCpuCachesMax;
   if (index == 0) return g_first_cache;
-  // order[cpu-cache]: sees the whole cache that make_cache() published.
+  // order[cpu-cache]: sees the whole cache that publish_cpu_cache() made.
   CpuCache* cache = g_caches[index].load(std::memory_order_acquire);
-  return cache != nullptr ? *cache : *make_cache(g_caches[index]);
-}
-
-// Only nodes that are in use: fork is on somebody's way.
-size_t bin_nodes() {
-  const size_t nodes = numa_nodes();
-  return nodes < kNodesMax ? nodes : kNodesMax;
+  return cache != nullptr ? *cache : *publish_cpu_cache(g_caches[index]);
 }
 
 template <typename Visit>
 void for_each_bin(Visit visit) {
-  for (size_t node = 0; node < bin_nodes(); ++node) {
+  for (size_t node = 0; node < node_rows(); ++node) {
     for (NodeBin& bin : g_bins[node]) visit(bin);
   }
 }
@@ -228,7 +222,7 @@ SlabStats slab_stats(ClassId id) {
     const Slab* slab = cache.current[index_of(id)];
     if (slab != nullptr) in_slabs += slab->free_count;
   });
-  for (size_t node = 0; node < bin_nodes(); ++node) {
+  for (size_t node = 0; node < node_rows(); ++node) {
     NodeBin& bin = g_bins[node][index_of(id)];
     LockGuard guard(bin.lock);
     sum.slabs += bin.stats.slabs;
