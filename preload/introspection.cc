@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "base/bits.h"
 #include "heap/heap.h"
 #include "heap/snapshot.h"
 #include "stats/report.h"
@@ -33,7 +34,7 @@ Info fill_mallinfo() {
   info.hblkhd = field(heap.large.live_bytes);
   info.fsmblks = field(heap.cached_bytes);
   info.uordblks = field(live_bytes);
-  info.fordblks = field(frame_bytes - live_bytes);
+  info.fordblks = field(saturating_subtract(frame_bytes, live_bytes));
   info.keepcost = field(heap.frames_free_resident_bytes);
   return info;
 }

@@ -34,7 +34,7 @@ namespace elasticpool {
 inline constexpr size_t kCodes = kClasses + 1;
 
 struct ClassUse {
-  uint32_t slots = 0;           // capacity + 1 for the sentinel; 0: no array yet
+  OwnerCell<uint32_t> slots;    // capacity + 1 for the sentinel; 0: no array yet
   uint32_t last_event = 0;      // the cache's event count when this class last missed or overflowed
   OwnerCell<uint64_t> refills;  // batches taken
   OwnerCell<uint64_t> flushes;  // batches put back
@@ -55,10 +55,15 @@ struct ThreadCache {
   uint32_t next_tick = 0;
   uint8_t exit_passes = 0;
 
+  // Any thread. While the owner moves the magazine to another array the bottom may be of one and
+  // the top of the other: then it is some number from 0 to what either array holds.
   size_t cached_blocks(BlockCode code) const {
-    void** bottom = base[code].peek();
-    void** now = top[code].peek();
-    return bottom == nullptr || now <= bottom ? 0 : static_cast<size_t>(now - bottom - 1);
+    void** const bottom = base[code].peek();
+    void** const now = top[code].peek();
+    const size_t slots = use[code].slots.peek();
+    if (slots == 0 || now <= bottom) return 0;
+    const auto held = static_cast<size_t>(now - bottom - 1);
+    return held < slots ? held : slots - 1;
   }
 };
 
@@ -79,7 +84,6 @@ void retire_cache(ThreadCache* cache);
 // Puts all blocks back.
 void flush_all(ThreadCache& cache);
 
-// The sum over all caches, dead threads' included.
 struct MagazineStats {
   uint64_t requests = 0;
   uint64_t missed = 0;
@@ -87,8 +91,14 @@ struct MagazineStats {
   uint64_t flushes = 0;
   uint64_t cached_blocks = 0;
 };
-MagazineStats magazine_stats(ClassId id);
-size_t live_caches();
+// The sums over all caches, dead threads' included.
+struct MagazineTable {
+  MagazineStats classes[kClasses];
+  uint64_t caches = 0;
+};
+// Exact while the owners do nothing; else each cell is of a moment of its own.
+// Cost  one lock, which holds up births and deaths of threads; 3 KiB are read of each cache.
+void magazine_stats(MagazineTable* table);
 // Requests that were served without a cache.
 void count_uncached(ClassId id);
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <new>
 
+#include "base/bits.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "os/cpu.h"
@@ -157,6 +158,23 @@ void put_into_bin(NodeBin& bin, Slab* slab, const void* block) EP_REQUIRES(bin.l
   }
 }
 
+// Adds what the bin has counted; the blocks that lie in its partial slabs.
+uint64_t add_bin(NodeBin& bin, SlabStats* sum) {
+  LockGuard guard(bin.lock);
+  sum->slabs += bin.stats.slabs;
+  sum->slabs_peak += bin.stats.slabs_peak;
+  sum->created += bin.stats.created;
+  sum->destroyed += bin.stats.destroyed;
+  sum->returned_bytes += bin.stats.returned_bytes;
+  uint64_t in_slabs = 0;
+  for (const auto& list : bin.partial) {
+    for (const Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
+      in_slabs += slab->free_count;
+    }
+  }
+  return in_slabs;
+}
+
 size_t purge_partial(NodeBin& bin) {
   LockGuard guard(bin.lock);
   size_t returned_bytes = 0;
@@ -214,32 +232,25 @@ void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFE
   if (held != nullptr) held->lock.unlock();
 }
 
-SlabStats slab_stats(ClassId id) {
-  SlabStats sum;
-  uint64_t in_slabs = 0;
+void slab_stats(SlabTable* table) {
+  *table = {};
+  uint64_t in_slabs[kClasses] = {};
   for_each_cache([&](CpuCache& cache) {
     LockGuard guard(cache.lock);
-    const Slab* slab = cache.current[index_of(id)];
-    if (slab != nullptr) in_slabs += slab->free_count;
+    for (size_t i = 0; i < kClasses; ++i) {
+      if (cache.current[i] != nullptr) in_slabs[i] += cache.current[i]->free_count;
+    }
   });
   for (size_t node = 0; node < node_rows(); ++node) {
-    NodeBin& bin = g_bins[node][index_of(id)];
-    LockGuard guard(bin.lock);
-    sum.slabs += bin.stats.slabs;
-    sum.slabs_peak += bin.stats.slabs_peak;
-    sum.created += bin.stats.created;
-    sum.destroyed += bin.stats.destroyed;
-    sum.returned_bytes += bin.stats.returned_bytes;
-    for (const auto& list : bin.partial) {
-      for (const Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
-        in_slabs += slab->free_count;
-      }
+    for (size_t i = 0; i < kClasses; ++i) {
+      in_slabs[i] += add_bin(g_bins[node][i], &table->classes[i]);
     }
   }
-  // A slab that changed its home between the two readings may have been counted twice.
-  const uint64_t blocks = sum.slabs * size_class(id).blocks_per_slab;
-  sum.blocks_out = in_slabs < blocks ? blocks - in_slabs : 0;
-  return sum;
+  for (size_t i = 0; i < kClasses; ++i) {
+    const uint64_t blocks = table->classes[i].slabs * kSizeClasses[i].blocks_per_slab;
+    // A slab that changed its home between the two readings may have been counted twice.
+    table->classes[i].blocks_out = saturating_subtract(blocks, in_slabs[i]);
+  }
 }
 
 size_t release_slabs() {
