@@ -19,6 +19,7 @@ EP_NOINLINE void take_magazines(HeapSnapshot* out) {
   MagazineTable table;
   magazine_stats(&table);
   out->threads = table.caches;
+  out->lost_threads = table.lost_caches;
   for (size_t i = 0; i < kClasses; ++i) {
     const MagazineStats& magazines = table.classes[i];
     ClassSnapshot& row = out->classes[i];
@@ -27,10 +28,11 @@ EP_NOINLINE void take_magazines(HeapSnapshot* out) {
     row.refills = magazines.refills;
     row.flushes = magazines.flushes;
     row.cached_blocks = magazines.cached_blocks;
+    row.lost_blocks = magazines.lost_blocks;
   }
 }
 
-// What is out and not in a magazine is with the program.
+// What is out, not in a magazine and not lost is with the program.
 EP_NOINLINE void take_slabs(HeapSnapshot* out) {
   SlabTable table;
   slab_stats(&table);
@@ -38,7 +40,8 @@ EP_NOINLINE void take_slabs(HeapSnapshot* out) {
     const SlabStats& slabs = table.classes[i];
     ClassSnapshot& row = out->classes[i];
     row.cached_blocks = std::min(row.cached_blocks, slabs.blocks_out);
-    row.live_blocks = slabs.blocks_out - row.cached_blocks;
+    row.lost_blocks = std::min(row.lost_blocks, slabs.blocks_out - row.cached_blocks);
+    row.live_blocks = slabs.blocks_out - row.cached_blocks - row.lost_blocks;
     row.slabs = slabs.slabs;
     row.slabs_peak = slabs.slabs_peak;
     row.slabs_created = slabs.created;
@@ -52,6 +55,8 @@ void add_up_classes(HeapSnapshot* out) {
     const ClassSnapshot& row = out->classes[i];
     out->cached_blocks += row.cached_blocks;
     out->cached_bytes += row.cached_blocks * c.block_bytes;
+    out->lost_blocks += row.lost_blocks;
+    out->lost_bytes += row.lost_blocks * c.block_bytes;
     out->magazine_requests += row.requests;
     out->magazine_missed += row.missed;
     out->slab.live_blocks += row.live_blocks;

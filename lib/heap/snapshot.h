@@ -4,8 +4,11 @@
 //            own locks. Exact while nobody else allocates (at exit). Else the numbers are of
 //            different moments: what moved between two readings is missing or counted twice, and a
 //            magazine whose owner is using it is a guess between empty and full.
-// Invariant  for each class blocks out of slabs = live + cached in magazines, and missed <=
+// Invariant  for each class blocks out of slabs = live + cached in magazines + lost, and missed <=
 //            requests, whatever others do: a number that does not fit is cut.
+// Fork       in the child, what its parent's other threads had cached is lost: nobody can use it,
+//            and it is not live. Where such a thread was allocating or freeing during the fork,
+//            lost and live blocks and requests are estimates: see magazine/thread_cache.h.
 // Exactness  requests and live blocks are counted exactly. Bytes are those of the blocks handed
 //            out: what the program asked for within a block's class is not recorded.
 // Cost       the lock of the thread list once, that of each CPU's cache once, that of each class's
@@ -27,6 +30,7 @@ struct ClassSnapshot {
   uint64_t refills;
   uint64_t flushes;
   uint64_t cached_blocks;
+  uint64_t lost_blocks;  // in forks
   uint64_t live_blocks;
   uint64_t slabs;
   uint64_t slabs_peak;
@@ -50,6 +54,9 @@ struct HeapSnapshot {
   TierSnapshot large;
   uint64_t cached_blocks;
   uint64_t cached_bytes;
+  uint64_t lost_blocks;
+  uint64_t lost_bytes;
+  uint64_t lost_threads;       // whose caches those were
   uint64_t magazine_requests;  // to slab classes
   uint64_t magazine_missed;
   uint64_t frames;  // 2 MiB each, mapped

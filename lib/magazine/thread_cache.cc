@@ -26,7 +26,10 @@ struct ClassHistory {
 
 struct Registry {
   Lock lock{LockRank::kThreads};
-  CacheList living EP_GUARDED_BY(lock);
+  // Those of living threads; in the child of a fork also those of the threads that its parent had.
+  CacheList caches EP_GUARDED_BY(lock);
+  // How many forks lie between the first process and this one. A cache of an earlier one is lost.
+  uint32_t generation EP_GUARDED_BY(lock) = 0;
   ClassHistory history[kClasses] EP_GUARDED_BY(lock);
 };
 
@@ -162,7 +165,7 @@ void add_history(ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
   }
 }
 
-// Those that no living cache has counted.
+// What no cache of the list has counted.
 void start_sum(size_t index, MagazineStats* sum) EP_REQUIRES(g_registry.lock) {
   const ClassHistory& history = g_registry.history[index];
   const uint64_t uncached = g_uncached[index].load(std::memory_order_relaxed);
@@ -172,13 +175,14 @@ void start_sum(size_t index, MagazineStats* sum) EP_REQUIRES(g_registry.lock) {
   sum->flushes = history.flushes;
 }
 
-void add_cache(const ThreadCache& cache, size_t index, MagazineStats* sum) {
+void add_cache(const ThreadCache& cache, size_t index, bool is_lost, MagazineStats* sum) {
   const size_t code = index + 1;
   sum->requests += cache.requests[code].peek();
   sum->missed += cache.use[code].missed.peek();
   sum->refills += cache.use[code].refills.peek();
   sum->flushes += cache.use[code].flushes.peek();
-  sum->cached_blocks += cache.cached_blocks(static_cast<BlockCode>(code));
+  uint64_t& blocks = is_lost ? sum->lost_blocks : sum->cached_blocks;
+  blocks += cache.cached_blocks(static_cast<BlockCode>(code));
 }
 
 void vacate_all(ThreadCache& cache) {
@@ -232,7 +236,8 @@ ThreadCache* make_cache() {
   auto* cache = new (memory) ThreadCache;
   vacate_all(*cache);
   LockGuard guard(g_registry.lock);
-  g_registry.living.push_front(cache);
+  cache->generation = g_registry.generation;
+  g_registry.caches.push_front(cache);
   return cache;
 }
 
@@ -248,7 +253,7 @@ void retire_cache(ThreadCache* cache) {
   flush_all(*cache);
   {
     LockGuard guard(g_registry.lock);
-    g_registry.living.remove(cache);
+    g_registry.caches.remove(cache);
     add_history(*cache);
   }
   meta_give_back(cache, sizeof *cache);
@@ -258,10 +263,11 @@ void magazine_stats(MagazineTable* table) {
   *table = {};
   LockGuard guard(g_registry.lock);
   for (size_t i = 0; i < kClasses; ++i) start_sum(i, &table->classes[i]);
-  for (const ThreadCache* cache = g_registry.living.front(); cache != nullptr;
+  for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
        cache = CacheList::next(cache)) {
-    ++table->caches;
-    for (size_t i = 0; i < kClasses; ++i) add_cache(*cache, i, &table->classes[i]);
+    const bool is_lost = cache->generation != g_registry.generation;
+    ++(is_lost ? table->lost_caches : table->caches);
+    for (size_t i = 0; i < kClasses; ++i) add_cache(*cache, i, is_lost, &table->classes[i]);
   }
 }
 
@@ -273,11 +279,8 @@ void threads_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS { g_registry.lock.lock
 
 void threads_unlock_after_fork(bool in_child, ThreadCache* survivor) EP_NO_THREAD_SAFETY_ANALYSIS {
   if (in_child) {
-    g_registry.living = {};
-    if (survivor != &g_vacant_cache) {
-      survivor->link = {};
-      g_registry.living.push_front(survivor);
-    }
+    ++g_registry.generation;
+    if (survivor != &g_vacant_cache) survivor->generation = g_registry.generation;
   }
   g_registry.lock.unlock_after_fork(in_child);
 }

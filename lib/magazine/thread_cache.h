@@ -13,7 +13,10 @@
 //               empty and full, so there is no "initialised?" branch. Nobody writes to it.
 // Fork          the child of a fork gives up the caches of its parent's other threads, with the
 //               blocks in them: the kernel copies their pages at different moments, so a cache in
-//               use may show a block in two slots.
+//               use may show a block in two slots. They stay on the list as what they have become,
+//               lost, so that fork writes to none of them and statistics count them still: exactly
+//               where their threads were at rest; else off by what those did while fork copied, and
+//               a batch that was on its way between a magazine and the slabs is in neither.
 // Capacities    the tuner (tuner.h) doubles what misses often and halves what is idle, within
 //               MEMPOOL_MAGAZINE_BYTES for the thread.
 #pragma once
@@ -53,6 +56,8 @@ struct ThreadCache {
   size_t capacity_bytes = 0;  // sum over the classes of capacity * block size
   uint32_t events = 0;        // misses and overflows so far
   uint32_t next_tick = 0;
+  // Of its process, by the forks that led to it: see Registry. Guarded by the registry's lock.
+  uint32_t generation = 0;
   uint8_t exit_passes = 0;
 
   // Any thread. While the owner moves the magazine to another array the bottom may be of one and
@@ -90,11 +95,13 @@ struct MagazineStats {
   uint64_t refills = 0;
   uint64_t flushes = 0;
   uint64_t cached_blocks = 0;
+  uint64_t lost_blocks = 0;  // in caches that a fork left behind
 };
-// The sums over all caches, dead threads' included.
+// The sums over all caches, dead and lost threads' included.
 struct MagazineTable {
   MagazineStats classes[kClasses];
   uint64_t caches = 0;
+  uint64_t lost_caches = 0;
 };
 // Exact while the owners do nothing; else each cell is of a moment of its own.
 // Cost  one lock, which holds up births and deaths of threads; 3 KiB are read of each cache.

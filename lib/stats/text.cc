@@ -20,6 +20,12 @@ void write_process(TextWriter& out, const HeapSnapshot& heap) {
   out.text("  requests").pad_to(22).decimal(heap.requests()).text("\n");
   out.text("  live").pad_to(22).human_bytes(heap.live_bytes());
   out.pad_to(36).text("in ").decimal(heap.live_blocks()).text(" blocks (sizes of their classes)\n");
+  if (heap.lost_threads > 0) {
+    out.text("  lost in fork").pad_to(22).human_bytes(heap.lost_bytes).pad_to(36).text("in ");
+    out.decimal(heap.lost_blocks).text(" blocks that ").decimal(heap.lost_threads);
+    out.text(" other threads of the parent had cached;\n").pad_to(36);
+    out.text("if they were at work, this, live and requests are estimates\n");
+  }
   if (memory.resident_bytes != 0) {
     write_bytes(out, "resident", memory.resident_bytes, "the whole process");
   }

@@ -23,7 +23,7 @@ void write_slab_sizes(TextWriter& out, const HeapSnapshot& heap) {
   for (size_t i = 0; i < kClasses; ++i) {
     const ClassSnapshot& row = heap.classes[i];
     const uint64_t blocks = row.slabs * kSizeClasses[i].blocks_per_slab;
-    const uint64_t free_blocks = saturating_subtract(blocks, row.live_blocks);
+    const uint64_t free_blocks = saturating_subtract(blocks, row.live_blocks + row.lost_blocks);
     if (free_blocks != 0) {
       out.text("<size from=\"").decimal(below + 1);
       out.text("\" to=\"").decimal(kSizeClasses[i].block_bytes);

@@ -2,6 +2,7 @@
 #include "magazine/thread_cache.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <random>
@@ -206,6 +207,38 @@ TEST_F(Magazines, RetireReturnsEverythingAndKeepsTheSums) {
   retire_cache(cache);
   EXPECT_EQ(test::slab_stats_of(id).blocks_out, 0U);
   EXPECT_EQ(magazine_stats_of(id).requests, before + blocks.size());
+}
+
+// Status 0: the child counts what the other thread had as lost, and its requests still.
+void end_as_child_of_a_fork(ThreadCache* survivor, ClassId id, const MagazineStats& before) {
+  const uint64_t kept_blocks =
+      survivor == &g_vacant_cache ? 0 : survivor->cached_blocks(code_of(id));
+  threads_lock_for_fork();
+  threads_unlock_after_fork(true, survivor);
+  // A thread that is born in the child is not lost.
+  retire_cache(make_cache());
+  MagazineTable table;
+  magazine_stats(&table);
+  const MagazineStats& now = table.classes[index_of(id)];
+  const uint64_t caches = survivor == &g_vacant_cache ? 0 : 1;
+  _exit((now.requests != before.requests) + 2 * (now.cached_blocks != kept_blocks) +
+        4 * (now.lost_blocks != before.cached_blocks - kept_blocks) +
+        8 * (table.caches != caches || table.lost_caches != 2 - caches));
+}
+
+TEST_F(Magazines, OfOtherThreadsAreLostInAChildAndStillCounted) {
+  const ClassId id = class_of_size(256);
+  ThreadCache* caches[] = {make_cache(), make_cache()};
+  for (ThreadCache* cache : caches) {
+    std::vector<void*> blocks(100);
+    for (void*& block : blocks) block = allocate(*cache, id);
+    for (void* block : blocks) release(*cache, id, block);
+  }
+  const MagazineStats before = magazine_stats_of(id);
+  for (ThreadCache* survivor : {caches[0], caches[1], &g_vacant_cache}) {
+    EXPECT_EXIT(end_as_child_of_a_fork(survivor, id, before), testing::ExitedWithCode(0), "");
+  }
+  for (ThreadCache* cache : caches) retire_cache(cache);
 }
 
 TEST_F(Magazines, WithoutMemoryForAnArrayBlocksGoOneByOne) {
