@@ -319,6 +319,4 @@ size_t heap_trim(size_t keep_bytes) {
   return slab_bytes + buddy_release(keep_bytes) + large_release(keep_bytes);
 }
 
-uint64_t heap_foreign_frees() { return foreign_frees(); }
-
 }  // namespace elasticpool

@@ -70,15 +70,13 @@ void take_frames(HeapSnapshot* out) {
   for (const ZoneKind kind : {ZoneKind::kSmall, ZoneKind::kMedium}) {
     const BuddyStats stats = buddy_stats(kind);
     out->frames += stats.frames;
-    out->frames_free_resident_bytes += stats.free_dirty_granules * kGranuleBytes;
-    out->frames_returned_bytes += stats.returned_bytes;
+    out->buddy.free_resident_bytes += stats.free_dirty_granules * kGranuleBytes;
+    out->buddy.returned_bytes += stats.returned_bytes;
     out->buddy.requests += stats.requests;
     out->buddy.live_blocks += stats.live_blocks;
     out->buddy.live_bytes += stats.live_bytes;
   }
-  out->buddy.mapped_bytes = out->buddy.live_bytes;
-  out->buddy.free_resident_bytes = out->frames_free_resident_bytes;
-  out->buddy.returned_bytes = out->frames_returned_bytes;
+  out->buddy.mapped_bytes = out->frames * kFrameBytes;
 }
 
 void take_large(HeapSnapshot* out) {
@@ -89,6 +87,10 @@ void take_large(HeapSnapshot* out) {
   out->large.free_resident_bytes = stats.free_resident_bytes;
   out->large.mapped_bytes = stats.mapped_bytes;
   out->large.returned_bytes = stats.returned_bytes;
+  out->large_peak_live_bytes = stats.peak_live_bytes;
+  out->large_free_clean_bytes = stats.free_clean_bytes;
+  out->large_hole_bytes = stats.hole_bytes;
+  out->large_lost_bytes = stats.lost_bytes;
   out->large_reused = stats.reused;
   out->large_remaps = stats.remaps;
   out->large_copies = stats.copies;

@@ -41,15 +41,16 @@ struct TierSnapshot {
   uint64_t requests;
   uint64_t live_blocks;
   uint64_t live_bytes;
-  uint64_t free_resident_bytes;  // free, may be resident
+  uint64_t free_resident_bytes;  // free, at most: a page that was never touched counts too
   uint64_t mapped_bytes;
-  uint64_t returned_bytes;  // given back so far
+  uint64_t returned_bytes;  // given back so far, at most: as above
 };
 
 struct HeapSnapshot {
   ClassSnapshot classes[kClasses];
-  // Slabs: live blocks of all classes; mapped_bytes is the space of their slabs.
+  // Live blocks of all classes; mapped_bytes is the space of their slabs, which lie in frames.
   TierSnapshot slab;
+  // What is mapped, free and returned is of all frames, those with slabs included.
   TierSnapshot buddy;
   TierSnapshot large;
   uint64_t cached_blocks;
@@ -60,8 +61,10 @@ struct HeapSnapshot {
   uint64_t magazine_requests;  // to slab classes
   uint64_t magazine_missed;
   uint64_t frames;  // 2 MiB each, mapped
-  uint64_t frames_free_resident_bytes;
-  uint64_t frames_returned_bytes;
+  uint64_t large_peak_live_bytes;
+  uint64_t large_free_clean_bytes;  // free and mapped, without pages
+  uint64_t large_hole_bytes;        // addresses without memory
+  uint64_t large_lost_bytes;        // addresses that somebody else has mapped
   uint64_t large_reused;
   uint64_t large_remaps;
   uint64_t large_copies;
@@ -73,9 +76,10 @@ struct HeapSnapshot {
   uint64_t requests() const { return magazine_requests + buddy.requests + large.requests; }
   uint64_t live_blocks() const { return slab.live_blocks + buddy.live_blocks + large.live_blocks; }
   uint64_t live_bytes() const { return slab.live_bytes + buddy.live_bytes + large.live_bytes; }
-  uint64_t mapped_bytes() const { return frames * kFrameBytes + large.mapped_bytes + own_bytes; }
+  uint64_t mapped_bytes() const { return buddy.mapped_bytes + large.mapped_bytes + own_bytes; }
+  // At most, as its parts.
   uint64_t returned_bytes() const {
-    return slab.returned_bytes + frames_returned_bytes + large.returned_bytes;
+    return slab.returned_bytes + buddy.returned_bytes + large.returned_bytes;
   }
 };
 

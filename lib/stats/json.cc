@@ -98,6 +98,10 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.number("frames", heap.frames);
   json.close('}');
   write_tier(json, "large", heap.large);
+  json.number("peak_live_bytes", heap.large_peak_live_bytes);
+  json.number("free_clean_bytes", heap.large_free_clean_bytes);
+  json.number("hole_bytes", heap.large_hole_bytes);
+  json.number("lost_bytes", heap.large_lost_bytes);
   json.number("reused", heap.large_reused);
   json.number("remaps", heap.large_remaps);
   json.number("copies", heap.large_copies);

@@ -42,7 +42,7 @@ void write_xml(ReportSink sink, void* context) {
   take_snapshot(&heap);
   char buffer[1024];
   TextWriter out(buffer, sizeof buffer, sink, context);
-  const uint64_t frame_bytes = heap.frames * kFrameBytes;
+  const uint64_t frame_bytes = heap.buddy.mapped_bytes;
   const uint64_t frame_free_bytes = saturating_subtract(
       frame_bytes, heap.slab.live_bytes + heap.buddy.live_bytes + heap.cached_bytes);
   out.text("<malloc version=\"1\">\n<heap nr=\"0\">\n");
