@@ -171,12 +171,25 @@ An address was given back that lies in memory of the allocator, where no block s
 .It elasticpool: realloc of a pointer that is not live 0x...
 .Xr realloc 3
 was called with a block that was freed before, or with an address where no block starts.
+.It elasticpool: malloc_usable_size of a pointer that is not live 0x...
+So was
+.Xr malloc_usable_size 3
+or
+.Fn malloc_size .
 .It elasticpool: free of foreign pointer 0x...
 An address was given back that lies in none of the memory of the allocator, and
 .Ev MEMPOOL_FOREIGN
 is
 .Cm abort .
 Otherwise it is given to the C library.
+.It elasticpool: realloc of foreign pointer 0x...
+.It elasticpool: malloc_usable_size of foreign pointer 0x...
+The same, with such an address given to
+.Xr realloc 3 ,
+or to
+.Xr malloc_usable_size 3
+or
+.Fn malloc_size .
 .It elasticpool: broken invariant: ...
 This is no misuse but a fault of the allocator.
 Please report it.

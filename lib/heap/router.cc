@@ -276,7 +276,7 @@ size_t heap_usable_bytes(const void* block) {
     case Place::kForeign:
       return foreign_usable_bytes(block);
     default:
-      die_dead_realloc(block);
+      die_dead_size(block);
   }
 }
 
@@ -300,6 +300,7 @@ void* heap_reallocate(void* block, size_t bytes) {
   }
   const Place place = locate(block);
   if (place.kind == Place::kForeign) return foreign_reallocate(block, bytes);
+  if (place.kind == Place::kDead) die_dead_realloc(block);
   const size_t old_bytes = heap_usable_bytes(block);
   if (bytes > kRequestBytesMax) return nullptr;
   if (place.kind == Place::kExtent) {
