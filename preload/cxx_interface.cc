@@ -44,7 +44,8 @@ Function cxx_library(const char* name) {
 // What the C++ library's operators do, with what the program has of it inside.
 void* call_new_handlers(size_t bytes, size_t align_bytes) {
   for (;;) {
-    const std::new_handler handler = &ep_get_new_handler == nullptr ? nullptr : ep_get_new_handler();
+    const std::new_handler handler =
+        &ep_get_new_handler == nullptr ? nullptr : ep_get_new_handler();
     if (handler == nullptr) return nullptr;
     handler();
     void* block = heap_allocate_aligned(bytes, align_bytes);

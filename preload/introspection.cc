@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "base/bits.h"
 #include "heap/heap.h"
 #include "heap/snapshot.h"
 #include "stats/report.h"
@@ -25,7 +26,7 @@ Info fill_mallinfo() {
     constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<Field>::max());
     return static_cast<Field>(value < kMost ? value : kMost);
   };
-  const uint64_t frame_bytes = heap.frames * kFrameBytes;
+  const uint64_t frame_bytes = heap.buddy.mapped_bytes;
   const uint64_t live_bytes = heap.slab.live_bytes + heap.buddy.live_bytes;
   Info info{};
   info.arena = field(frame_bytes);
@@ -33,8 +34,8 @@ Info fill_mallinfo() {
   info.hblkhd = field(heap.large.live_bytes);
   info.fsmblks = field(heap.cached_bytes);
   info.uordblks = field(live_bytes);
-  info.fordblks = field(frame_bytes - live_bytes);
-  info.keepcost = field(heap.frames_free_resident_bytes);
+  info.fordblks = field(saturating_subtract(frame_bytes, live_bytes));
+  info.keepcost = field(heap.buddy.free_resident_bytes);
   return info;
 }
 

@@ -95,6 +95,47 @@ Sizes are bytes, or have one of the suffixes K, M, G and T for powers of 1024.
 )";
 
 constexpr const char* kLibraryTail = R"(.El
+.Sh STATISTICS
+The report of
+.Ev MEMPOOL_STATS
+is written when the process exits, before the destructors of other libraries run: what these free
+counts as live.
+A process that leaves by
+.Xr _exit 2
+writes none.
+.Pp
+Requests and live blocks are counted exactly; live bytes are those of whole blocks.
+A report that is asked for while threads allocate is of no single moment.
+What the names of some figures do not say:
+.Bl -tag -width Ds
+.It returned so far , Li returned_bytes
+.It free and kept , Li free_resident_bytes
+At most: a page that was never touched counts too.
+.It lost in fork , Li lost_in_fork , Li lost No of a class
+In the child of a
+.Xr fork 2
+of a process with threads: what the other threads had in their caches, which nobody can use any
+more.
+Where one of them was at work during the fork, these figures, live blocks and requests are
+estimates.
+.It Li mapped_bytes
+Of the tier
+.Li slab
+the space of the slabs, which lie in the frames, and of
+.Li buddy
+all frames.
+.It Li live_bytes No and Li free_resident_bytes of Li large
+Those of extents.
+Besides,
+.Li peak_live_bytes
+is the most that were live at once,
+.Li free_clean_bytes
+what is free, mapped and without pages,
+.Li hole_bytes
+addresses without memory, and
+.Li lost_bytes
+addresses given up because something else is mapped there.
+.El
 .Sh FILES
 .Bl -tag -width Ds
 .It Pa libelasticpool.so.0
@@ -130,12 +171,25 @@ An address was given back that lies in memory of the allocator, where no block s
 .It elasticpool: realloc of a pointer that is not live 0x...
 .Xr realloc 3
 was called with a block that was freed before, or with an address where no block starts.
+.It elasticpool: malloc_usable_size of a pointer that is not live 0x...
+So was
+.Xr malloc_usable_size 3
+or
+.Fn malloc_size .
 .It elasticpool: free of foreign pointer 0x...
 An address was given back that lies in none of the memory of the allocator, and
 .Ev MEMPOOL_FOREIGN
 is
 .Cm abort .
 Otherwise it is given to the C library.
+.It elasticpool: realloc of foreign pointer 0x...
+.It elasticpool: malloc_usable_size of foreign pointer 0x...
+The same, with such an address given to
+.Xr realloc 3 ,
+or to
+.Xr malloc_usable_size 3
+or
+.Fn malloc_size .
 .It elasticpool: broken invariant: ...
 This is no misuse but a fault of the allocator.
 Please report it.

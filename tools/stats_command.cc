@@ -98,16 +98,25 @@ void write_row(TextWriter& out, const char* label, uint64_t bytes) {
   out.text("  ").text(label).pad_to(20).human_bytes(bytes).text("\n");
 }
 
+void write_lost(TextWriter& out, const Section& lost) {
+  if (lost.number("threads") == 0) return;
+  out.text("  lost in fork").pad_to(20).human_bytes(lost.number("bytes")).text(" in ");
+  out.decimal(lost.number("blocks")).text(" blocks cached by ");
+  out.decimal(lost.number("threads")).text(" other threads of the parent;\n").pad_to(20);
+  out.text("if they were at work, this, live and requests are estimates\n");
+}
+
 void write_process(TextWriter& out, const Section& report) {
   const Section live = report.section("live");
   const Section faults = report.section("page_faults");
   out.text("  requests").pad_to(20).decimal(report.section("requested").number("blocks"));
   out.text("\n  live").pad_to(20).human_bytes(live.number("bytes")).text(" in ");
   out.decimal(live.number("blocks")).text(" blocks\n");
+  write_lost(out, report.section("lost_in_fork"));
   write_row(out, "resident", report.number("resident_bytes"));
   write_row(out, "peak resident", report.number("peak_resident_bytes"));
   write_row(out, "mapped", report.number("mapped_bytes"));
-  write_row(out, "returned", report.number("returned_bytes"));
+  write_row(out, "returned, at most", report.number("returned_bytes"));
   out.text("  page faults").pad_to(20).decimal(faults.number("minor")).text(" minor, ");
   out.decimal(faults.number("major")).text(" major\n  foreign frees").pad_to(20);
   out.decimal(report.number("foreign_frees")).text("\n");
@@ -123,10 +132,19 @@ void write_tier(TextWriter& out, const char* name, const Section& tier) {
 
 void write_tiers(TextWriter& out, const Section& tiers) {
   const Section magazine = tiers.section("magazine");
+  const Section large = tiers.section("large");
   out.text(
-      "\n  tier        requests   live blocks  live        mapped      free, kept   returned\n");
+      "\n  tier        requests   live blocks  live        mapped      free, kept   returned, at "
+      "most\n");
   for (const char* name : {"slab", "buddy", "large"}) write_tier(out, name, tiers.section(name));
-  out.text("  magazines served ").percent(magazine.number("served"), magazine.number("requests"));
+  out.text("  large: at most ")
+      .human_bytes(large.number("peak_live_bytes"))
+      .text(" live at once, ");
+  out.human_bytes(large.number("free_clean_bytes")).text(" free without pages");
+  if (const uint64_t lost_bytes = large.number("lost_bytes"); lost_bytes > 0) {
+    out.text(", ").human_bytes(lost_bytes).text(" of addresses lost to others");
+  }
+  out.text("\n  magazines served ").percent(magazine.number("served"), magazine.number("requests"));
   out.text(" of ").decimal(magazine.number("requests")).text(" requests and hold ");
   out.decimal(magazine.number("cached_blocks")).text(" blocks, ");
   out.human_bytes(magazine.number("cached_bytes")).text(", of ");

@@ -36,10 +36,22 @@ void die_dead_realloc(const void* address) {
   die("realloc of a pointer that is not live ", address, nullptr);
 }
 
+void die_dead_size(const void* address) {
+  die("malloc_usable_size of a pointer that is not live ", address, nullptr);
+}
+
 void die_foreign_free(const void* address) { die("free of foreign pointer ", address, nullptr); }
 
 void die_no_bad_alloc() {
   die("out of memory in operator new, ", nullptr, "and no C++ library to throw bad_alloc with");
+}
+
+void die_foreign_realloc(const void* address) {
+  die("realloc of foreign pointer ", address, nullptr);
+}
+
+void die_foreign_size(const void* address) {
+  die("malloc_usable_size of foreign pointer ", address, nullptr);
 }
 
 void die_broken_invariant(const char* what) { die("broken invariant: ", nullptr, what); }

@@ -12,10 +12,13 @@ namespace elasticpool {
 [[noreturn]] void die_double_free(const void* block);
 // Inside our memory, but no block starts here.
 [[noreturn]] void die_interior_free(const void* address);
-// realloc or a size query of a block that is not live.
+// realloc, or malloc_usable_size and its likes, of a block that is not live.
 [[noreturn]] void die_dead_realloc(const void* address);
-// In none of our memory, with MEMPOOL_FOREIGN=abort or where libc has no free of its own.
+[[noreturn]] void die_dead_size(const void* address);
+// In none of our memory, with MEMPOOL_FOREIGN=abort or where libc has no function of its own.
 [[noreturn]] void die_foreign_free(const void* address);
+[[noreturn]] void die_foreign_realloc(const void* address);
+[[noreturn]] void die_foreign_size(const void* address);
 // operator new has no memory, and the program no C++ library that could throw bad_alloc.
 [[noreturn]] void die_no_bad_alloc();
 // Ours, not the caller's: see check.h.

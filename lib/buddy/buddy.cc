@@ -86,11 +86,6 @@ struct FrameHeap {
 
 constinit FrameHeap g_heaps[kFrameHeapZones][kNodesMax];
 
-size_t heap_nodes() {
-  const size_t nodes = numa_nodes();
-  return nodes < kNodesMax ? nodes : kNodesMax;
-}
-
 FrameHeap& heap_of(const Zone& zone, NodeId node) {
   return g_heaps[&zone == &g_small_zone ? 0 : 1][index_of(node) % kNodesMax];
 }
@@ -98,8 +93,8 @@ FrameHeap& heap_of(const Zone& zone, NodeId node) {
 // In the order of the zones, then of the nodes: the order in which fork takes their locks.
 template <typename Visit>
 void for_each_heap(Visit visit) {
-  for (size_t node = 0; node < heap_nodes(); ++node) visit(g_small_zone, g_heaps[0][node]);
-  for (size_t node = 0; node < heap_nodes(); ++node) visit(g_medium_zone, g_heaps[1][node]);
+  for (size_t node = 0; node < node_rows(); ++node) visit(g_small_zone, g_heaps[0][node]);
+  for (size_t node = 0; node < node_rows(); ++node) visit(g_medium_zone, g_heaps[1][node]);
 }
 
 Frame* frame_at(const Zone& zone, size_t frame) { return static_cast<Frame*>(zone.side_of(frame)); }
@@ -262,7 +257,7 @@ void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules,
 
 size_t reclaim_from(const Zone& zone, size_t wanted_bytes) {
   size_t returned_bytes = 0;
-  for (size_t node = 0; node < heap_nodes() && returned_bytes < wanted_bytes; ++node) {
+  for (size_t node = 0; node < node_rows() && returned_bytes < wanted_bytes; ++node) {
     FrameHeap& heap = heap_of(zone, NodeId{static_cast<uint8_t>(node)});
     LockGuard guard(heap.lock);
     const size_t free_bytes = heap.free_dirty_bytes();

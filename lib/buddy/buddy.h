@@ -47,7 +47,8 @@ struct BuddyStats {
   uint64_t frames = 0;               // mapped now
   uint64_t used_granules = 0;        // slabs and blocks
   uint64_t free_dirty_granules = 0;  // free, may be resident
-  uint64_t returned_bytes = 0;       // given back to the system so far
+  // Given back to the system so far. At most: a page that was never touched counts too.
+  uint64_t returned_bytes = 0;
   // Blocks that malloc handed out, not slabs.
   uint64_t live_blocks = 0;
   uint64_t live_bytes = 0;
@@ -79,7 +80,7 @@ bool buddy_resize_block(void* block, size_t bytes);
 void* buddy_run_start(const Zone& zone, const void* p);
 
 // Returns free memory of all frame heaps to the system until at most keep_bytes of each stay
-// resident; the bytes returned.
+// resident; the bytes returned, at most (see returned_bytes).
 size_t buddy_release(size_t keep_bytes);
 
 BuddyStats buddy_stats(ZoneKind kind);

@@ -21,6 +21,12 @@ constinit std::atomic<FreeFunction> g_libc_free{nullptr};
 constinit std::atomic<UsableSizeFunction> g_libc_usable_size{nullptr};
 constinit std::atomic<uint64_t> g_foreign_frees{0};
 
+// Where libc has no such function, or is not to be asked, a foreign block is misuse.
+template <typename Function>
+bool may_ask_libc(Function function) {
+  return function != nullptr && options().foreign != ForeignPolicy::kAbort;
+}
+
 }  // namespace
 
 void find_foreign_free() {
@@ -38,7 +44,7 @@ void foreign_free(void* block) {
   // Before our constructor has run it is somebody else's constructor that comes.
   if (g_libc_free.load(std::memory_order_relaxed) == nullptr) find_foreign_free();
   const FreeFunction libc_free = g_libc_free.load(std::memory_order_relaxed);
-  if (libc_free == nullptr || options().foreign == ForeignPolicy::kAbort) die_foreign_free(block);
+  if (!may_ask_libc(libc_free)) die_foreign_free(block);
   g_foreign_frees.fetch_add(1, std::memory_order_relaxed);
   libc_free(block);
 }
@@ -46,11 +52,15 @@ void foreign_free(void* block) {
 size_t foreign_usable_bytes(const void* block) {
   if (g_libc_usable_size.load(std::memory_order_relaxed) == nullptr) find_foreign_free();
   const UsableSizeFunction usable_size = g_libc_usable_size.load(std::memory_order_relaxed);
-  if (usable_size == nullptr || options().foreign == ForeignPolicy::kAbort) die_foreign_free(block);
+  if (!may_ask_libc(usable_size)) die_foreign_size(block);
   return usable_size(const_cast<void*>(block));
 }
 
 void* foreign_reallocate(void* block, size_t bytes) {
+  if (!may_ask_libc(g_libc_usable_size.load(std::memory_order_relaxed)) ||
+      !may_ask_libc(g_libc_free.load(std::memory_order_relaxed))) {
+    die_foreign_realloc(block);
+  }
   const size_t old_bytes = foreign_usable_bytes(block);
   void* copy = heap_allocate(bytes);
   if (copy == nullptr) return nullptr;

@@ -56,11 +56,9 @@ size_t heap_usable_bytes(const void* block);
 // What heap_usable_bytes would say of heap_allocate(bytes); 0 when that is refused anyway.
 size_t heap_good_bytes(size_t bytes, size_t align_bytes);
 
-// Gives free memory back until at most keep_bytes a tier stay resident; the bytes returned.
+// Gives free memory back until at most keep_bytes a tier stay resident; the bytes returned, at
+// most: a page that was never touched counts too.
 size_t heap_trim(size_t keep_bytes);
-
-// Frees of blocks that were not ours.
-uint64_t heap_foreign_frees();
 
 // Before main, with the environment as the loader has it; malloc may have been called before.
 void heap_start(char** environment);

@@ -81,8 +81,6 @@ bool starts_dead_block(const void* p) {
   die_interior_free(p);
 }
 
-ClassId class_of_code(BlockCode code) { return ClassId{static_cast<uint8_t>(code - 1)}; }
-
 // Returns what other caches hold back, so that one more try makes sense.
 void reclaim_for_retry() {
   heap_trim(0);
@@ -283,7 +281,7 @@ size_t heap_usable_bytes(const void* block) {
     case Place::kForeign:
       return foreign_usable_bytes(block);
     default:
-      die_dead_realloc(block);
+      die_dead_size(block);
   }
 }
 
@@ -307,6 +305,7 @@ void* heap_reallocate(void* block, size_t bytes) {
   }
   const Place place = locate(block);
   if (place.kind == Place::kForeign) return foreign_reallocate(block, bytes);
+  if (place.kind == Place::kDead) die_dead_realloc(block);
   const size_t old_bytes = heap_usable_bytes(block);
   if (bytes > kRequestBytesMax) return nullptr;
   if (place.kind == Place::kExtent) {
@@ -327,7 +326,5 @@ size_t heap_trim(size_t keep_bytes) {
   const size_t slab_bytes = release_slabs();
   return slab_bytes + buddy_release(keep_bytes) + large_release(keep_bytes);
 }
-
-uint64_t heap_foreign_frees() { return foreign_frees(); }
 
 }  // namespace elasticpool

@@ -1,6 +1,9 @@
 // See snapshot.h.
 #include "heap/snapshot.h"
 
+#include <algorithm>
+
+#include "base/annotations.h"
 #include "buddy/buddy.h"
 #include "heap/foreign.h"
 #include "large/extents.h"
@@ -11,29 +14,51 @@
 namespace elasticpool {
 namespace {
 
-void take_classes(HeapSnapshot* out) {
-  for (size_t index = 0; index < kClasses; ++index) {
-    const ClassId id{static_cast<uint8_t>(index)};
-    const SizeClass& c = kSizeClasses[index];
-    const SlabStats slabs = slab_stats(id);
-    const MagazineStats magazines = magazine_stats(id);
-    ClassSnapshot& row = out->classes[index];
+// One table after the other on the stack, not both at once: hence two functions.
+EP_NOINLINE void take_magazines(HeapSnapshot* out) {
+  MagazineTable table;
+  magazine_stats(&table);
+  out->threads = table.caches;
+  out->lost_threads = table.lost_caches;
+  for (size_t i = 0; i < kClasses; ++i) {
+    const MagazineStats& magazines = table.classes[i];
+    ClassSnapshot& row = out->classes[i];
     row.requests = magazines.requests;
-    row.missed = magazines.missed;
+    row.missed = std::min(magazines.missed, magazines.requests);
     row.refills = magazines.refills;
     row.flushes = magazines.flushes;
-    // While others run the two readings may not fit together.
-    row.cached_blocks =
-        magazines.cached_blocks < slabs.blocks_out ? magazines.cached_blocks : slabs.blocks_out;
-    row.live_blocks = slabs.blocks_out - row.cached_blocks;
+    row.cached_blocks = magazines.cached_blocks;
+    row.lost_blocks = magazines.lost_blocks;
+  }
+}
+
+// What is out, not in a magazine and not lost is with the program.
+EP_NOINLINE void take_slabs(HeapSnapshot* out) {
+  SlabTable table;
+  slab_stats(&table);
+  for (size_t i = 0; i < kClasses; ++i) {
+    const SlabStats& slabs = table.classes[i];
+    ClassSnapshot& row = out->classes[i];
+    row.cached_blocks = std::min(row.cached_blocks, slabs.blocks_out);
+    row.lost_blocks = std::min(row.lost_blocks, slabs.blocks_out - row.cached_blocks);
+    row.live_blocks = slabs.blocks_out - row.cached_blocks - row.lost_blocks;
     row.slabs = slabs.slabs;
     row.slabs_peak = slabs.slabs_peak;
     row.slabs_created = slabs.created;
+    out->slab.returned_bytes += slabs.returned_bytes;
+  }
+}
+
+void add_up_classes(HeapSnapshot* out) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    const SizeClass& c = kSizeClasses[i];
+    const ClassSnapshot& row = out->classes[i];
     out->cached_blocks += row.cached_blocks;
     out->cached_bytes += row.cached_blocks * c.block_bytes;
+    out->lost_blocks += row.lost_blocks;
+    out->lost_bytes += row.lost_blocks * c.block_bytes;
     out->magazine_requests += row.requests;
     out->magazine_missed += row.missed;
-    out->slab.returned_bytes += slabs.returned_bytes;
     out->slab.live_blocks += row.live_blocks;
     out->slab.live_bytes += row.live_blocks * c.block_bytes;
     out->slab.mapped_bytes += row.slabs * c.slab_granules * kGranuleBytes;
@@ -45,15 +70,13 @@ void take_frames(HeapSnapshot* out) {
   for (const ZoneKind kind : {ZoneKind::kSmall, ZoneKind::kMedium}) {
     const BuddyStats stats = buddy_stats(kind);
     out->frames += stats.frames;
-    out->frames_free_resident_bytes += stats.free_dirty_granules * kGranuleBytes;
-    out->frames_returned_bytes += stats.returned_bytes;
+    out->buddy.free_resident_bytes += stats.free_dirty_granules * kGranuleBytes;
+    out->buddy.returned_bytes += stats.returned_bytes;
     out->buddy.requests += stats.requests;
     out->buddy.live_blocks += stats.live_blocks;
     out->buddy.live_bytes += stats.live_bytes;
   }
-  out->buddy.mapped_bytes = out->buddy.live_bytes;
-  out->buddy.free_resident_bytes = out->frames_free_resident_bytes;
-  out->buddy.returned_bytes = out->frames_returned_bytes;
+  out->buddy.mapped_bytes = out->frames * kFrameBytes;
 }
 
 void take_large(HeapSnapshot* out) {
@@ -64,6 +87,10 @@ void take_large(HeapSnapshot* out) {
   out->large.free_resident_bytes = stats.free_resident_bytes;
   out->large.mapped_bytes = stats.mapped_bytes;
   out->large.returned_bytes = stats.returned_bytes;
+  out->large_peak_live_bytes = stats.peak_live_bytes;
+  out->large_free_clean_bytes = stats.free_clean_bytes;
+  out->large_hole_bytes = stats.hole_bytes;
+  out->large_lost_bytes = stats.lost_bytes;
   out->large_reused = stats.reused;
   out->large_remaps = stats.remaps;
   out->large_copies = stats.copies;
@@ -73,11 +100,12 @@ void take_large(HeapSnapshot* out) {
 
 void take_snapshot(HeapSnapshot* snapshot) {
   *snapshot = {};
-  take_classes(snapshot);
+  take_magazines(snapshot);
+  take_slabs(snapshot);
+  add_up_classes(snapshot);
   take_frames(snapshot);
   take_large(snapshot);
   snapshot->own_bytes = meta_mapped_bytes() + zone_tables_bytes();
-  snapshot->threads = live_caches();
   snapshot->numa_nodes = numa_nodes();
   snapshot->foreign_frees = foreign_frees();
 }

@@ -26,8 +26,10 @@ struct ClassHistory {
 
 struct Registry {
   Lock lock{LockRank::kThreads};
-  CacheList living EP_GUARDED_BY(lock);
-  size_t living_count EP_GUARDED_BY(lock) = 0;
+  // Those of living threads; in the child of a fork also those of the threads that its parent had.
+  CacheList caches EP_GUARDED_BY(lock);
+  // How many forks lie between the first process and this one. A cache of an earlier one is lost.
+  uint32_t generation EP_GUARDED_BY(lock) = 0;
   ClassHistory history[kClasses] EP_GUARDED_BY(lock);
 };
 
@@ -41,7 +43,7 @@ void vacate(ThreadCache& cache, size_t code) {
   cache.base[code].set(g_no_slots);
   cache.top[code].set(g_no_slots + 1);
   cache.limit[code] = g_no_slots + 1;
-  cache.use[code].slots = 0;
+  cache.use[code].slots.set(0);
 }
 
 constexpr ThreadCache make_vacant_cache() {
@@ -55,7 +57,6 @@ constexpr ThreadCache make_vacant_cache() {
 }
 
 size_t block_bytes_of_code(size_t code) { return kSizeClasses[code - 1].block_bytes; }
-ClassId class_of_code(size_t code) { return ClassId{static_cast<uint8_t>(code - 1)}; }
 
 // Takes up to kBatchMax of the lowest blocks out of the magazine, then puts them back where they
 // live; how many.
@@ -85,7 +86,7 @@ bool resize(ThreadCache& cache, size_t code, uint32_t slots) {
   ClassUse& use = cache.use[code];
   const size_t block_bytes = block_bytes_of_code(code);
   void** old_base = cache.base[code].get();
-  const uint32_t old_slots = use.slots;
+  const uint32_t old_slots = use.slots.get();
   const auto held = static_cast<size_t>(cache.top[code].get() - old_base - 1);
   if (slots == 0) {
     vacate(cache, code);
@@ -96,7 +97,7 @@ bool resize(ThreadCache& cache, size_t code, uint32_t slots) {
     cache.base[code].set(base);
     cache.top[code].set(base + 1 + held);
     cache.limit[code] = base + 1 + capacity_of(slots, block_bytes);
-    use.slots = slots;
+    use.slots.set(slots);
   }
   cache.capacity_bytes += capacity_of(slots, block_bytes) * block_bytes;
   cache.capacity_bytes -= capacity_of(old_slots, block_bytes) * block_bytes;
@@ -109,9 +110,10 @@ void tick(ThreadCache& cache) {
   cache.next_tick = cache.events + kTickEvents;
   for (size_t code = 1; code < kCodes; ++code) {
     ClassUse& use = cache.use[code];
-    if (use.slots == 0 || cache.events - use.last_event < kIdleEvents) continue;
+    const uint32_t slots = use.slots.get();
+    if (slots == 0 || cache.events - use.last_event < kIdleEvents) continue;
     put_back_all(cache, code);
-    resize(cache, code, use.slots > kSlotsMin ? use.slots / 2 : 0);
+    resize(cache, code, slots > kSlotsMin ? slots / 2 : 0);
     use.last_event = cache.events;
   }
 }
@@ -127,7 +129,7 @@ void evict_idlest(ThreadCache& cache) {
   uint32_t longest = kHotEvents;
   for (size_t code = 1; code < kCodes; ++code) {
     const uint32_t idle = cache.events - cache.use[code].last_event;
-    if (cache.use[code].slots == 0 || idle <= longest) continue;
+    if (cache.use[code].slots.get() == 0 || idle <= longest) continue;
     idlest = code;
     longest = idle;
   }
@@ -144,13 +146,13 @@ uint32_t note_event(ThreadCache& cache, size_t code) {
   use.last_event = cache.events;
   if (cache.events - cache.next_tick < UINT32_MAX / 2) tick(cache);
   const size_t block_bytes = block_bytes_of_code(code);
-  uint32_t slots = grown_slots(use.slots, hot, block_bytes, room_bytes_of(cache));
+  uint32_t slots = grown_slots(use.slots.get(), hot, block_bytes, room_bytes_of(cache));
   if (slots == 0) {
     evict_idlest(cache);
     slots = grown_slots(0, hot, block_bytes, room_bytes_of(cache));
   }
-  if (slots != use.slots) resize(cache, code, slots);
-  return capacity_of(use.slots, block_bytes_of_code(code));
+  if (slots != use.slots.get()) resize(cache, code, slots);
+  return capacity_of(use.slots.get(), block_bytes_of_code(code));
 }
 
 void add_history(ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
@@ -161,6 +163,26 @@ void add_history(ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
     history.refills += cache.use[code].refills.get();
     history.flushes += cache.use[code].flushes.get();
   }
+}
+
+// What no cache of the list has counted.
+void start_sum(size_t index, MagazineStats* sum) EP_REQUIRES(g_registry.lock) {
+  const ClassHistory& history = g_registry.history[index];
+  const uint64_t uncached = g_uncached[index].load(std::memory_order_relaxed);
+  sum->requests = history.requests + uncached;
+  sum->missed = history.missed + uncached;
+  sum->refills = history.refills;
+  sum->flushes = history.flushes;
+}
+
+void add_cache(const ThreadCache& cache, size_t index, bool is_lost, MagazineStats* sum) {
+  const size_t code = index + 1;
+  sum->requests += cache.requests[code].peek();
+  sum->missed += cache.use[code].missed.peek();
+  sum->refills += cache.use[code].refills.peek();
+  sum->flushes += cache.use[code].flushes.peek();
+  uint64_t& blocks = is_lost ? sum->lost_blocks : sum->cached_blocks;
+  blocks += cache.cached_blocks(static_cast<BlockCode>(code));
 }
 
 void vacate_all(ThreadCache& cache) {
@@ -176,7 +198,7 @@ void* refill_and_pop(ThreadCache& cache, ClassId id) {
   const uint32_t capacity = note_event(cache, code);
   void* batch[kBatchMax];
   // Without an array (no memory for it) one block at a time.
-  const size_t wanted = cache.use[code].slots == 0 ? 1 : refill_batch(capacity);
+  const size_t wanted = cache.use[code].slots.get() == 0 ? 1 : refill_batch(capacity);
   const size_t count = take_blocks(id, batch, wanted);
   if (count == 0) return nullptr;
   cache.requests[code].add(1);
@@ -192,7 +214,7 @@ void* refill_and_pop(ThreadCache& cache, ClassId id) {
 void flush_and_push(ThreadCache& cache, ClassId id, void* block) {
   const size_t code = code_of(id);
   const uint32_t capacity = note_event(cache, code);
-  if (cache.use[code].slots == 0) return put_one(id, block);
+  if (cache.use[code].slots.get() == 0) return put_one(id, block);
   if (cache.top[code].get() == cache.limit[code]) {
     put_back_lowest(cache, code, refill_batch(capacity));
   }
@@ -214,14 +236,14 @@ ThreadCache* make_cache() {
   auto* cache = new (memory) ThreadCache;
   vacate_all(*cache);
   LockGuard guard(g_registry.lock);
-  g_registry.living.push_front(cache);
-  ++g_registry.living_count;
+  cache->generation = g_registry.generation;
+  g_registry.caches.push_front(cache);
   return cache;
 }
 
 void flush_all(ThreadCache& cache) {
   for (size_t code = 1; code < kCodes; ++code) {
-    if (cache.use[code].slots == 0) continue;
+    if (cache.use[code].slots.get() == 0) continue;
     put_back_all(cache, code);
     resize(cache, code, 0);
   }
@@ -231,40 +253,22 @@ void retire_cache(ThreadCache* cache) {
   flush_all(*cache);
   {
     LockGuard guard(g_registry.lock);
-    g_registry.living.remove(cache);
-    --g_registry.living_count;
+    g_registry.caches.remove(cache);
     add_history(*cache);
   }
   meta_give_back(cache, sizeof *cache);
 }
 
-MagazineStats magazine_stats(ClassId id) {
-  const BlockCode code = code_of(id);
+void magazine_stats(MagazineTable* table) {
+  *table = {};
   LockGuard guard(g_registry.lock);
-  const ClassHistory& history = g_registry.history[index_of(id)];
-  const uint64_t uncached = g_uncached[index_of(id)].load(std::memory_order_relaxed);
-  MagazineStats sum;
-  sum.requests = history.requests + uncached;
-  sum.missed = history.missed + uncached;
-  sum.refills = history.refills;
-  sum.flushes = history.flushes;
-  const auto add = [&](const ThreadCache& cache) {
-    sum.requests += cache.requests[code].peek();
-    sum.missed += cache.use[code].missed.peek();
-    sum.refills += cache.use[code].refills.peek();
-    sum.flushes += cache.use[code].flushes.peek();
-    sum.cached_blocks += cache.cached_blocks(code);
-  };
-  for (const ThreadCache* cache = g_registry.living.front(); cache != nullptr;
+  for (size_t i = 0; i < kClasses; ++i) start_sum(i, &table->classes[i]);
+  for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
        cache = CacheList::next(cache)) {
-    add(*cache);
+    const bool is_lost = cache->generation != g_registry.generation;
+    ++(is_lost ? table->lost_caches : table->caches);
+    for (size_t i = 0; i < kClasses; ++i) add_cache(*cache, i, is_lost, &table->classes[i]);
   }
-  return sum;
-}
-
-size_t live_caches() {
-  LockGuard guard(g_registry.lock);
-  return g_registry.living_count;
 }
 
 void count_uncached(ClassId id) {
@@ -275,13 +279,8 @@ void threads_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS { g_registry.lock.lock
 
 void threads_unlock_after_fork(bool in_child, ThreadCache* survivor) EP_NO_THREAD_SAFETY_ANALYSIS {
   if (in_child) {
-    g_registry.living = {};
-    g_registry.living_count = 0;
-    if (survivor != &g_vacant_cache) {
-      survivor->link = {};
-      g_registry.living.push_front(survivor);
-      g_registry.living_count = 1;
-    }
+    ++g_registry.generation;
+    if (survivor != &g_vacant_cache) survivor->generation = g_registry.generation;
   }
   g_registry.lock.unlock_after_fork(in_child);
 }

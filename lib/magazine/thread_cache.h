@@ -13,7 +13,10 @@
 //               empty and full, so there is no "initialised?" branch. Nobody writes to it.
 // Fork          the child of a fork gives up the caches of its parent's other threads, with the
 //               blocks in them: the kernel copies their pages at different moments, so a cache in
-//               use may show a block in two slots.
+//               use may show a block in two slots. They stay on the list as what they have become,
+//               lost, so that fork writes to none of them and statistics count them still: exactly
+//               where their threads were at rest; else off by what those did while fork copied, and
+//               a batch that was on its way between a magazine and the slabs is in neither.
 // Capacities    the tuner (tuner.h) doubles what misses often and halves what is idle, within
 //               MEMPOOL_MAGAZINE_BYTES for the thread.
 #pragma once
@@ -34,7 +37,7 @@ namespace elasticpool {
 inline constexpr size_t kCodes = kClasses + 1;
 
 struct ClassUse {
-  uint32_t slots = 0;           // capacity + 1 for the sentinel; 0: no array yet
+  OwnerCell<uint32_t> slots;    // capacity + 1 for the sentinel; 0: no array yet
   uint32_t last_event = 0;      // the cache's event count when this class last missed or overflowed
   OwnerCell<uint64_t> refills;  // batches taken
   OwnerCell<uint64_t> flushes;  // batches put back
@@ -53,11 +56,18 @@ struct ThreadCache {
   size_t capacity_bytes = 0;  // sum over the classes of capacity * block size
   uint32_t events = 0;        // misses and overflows so far
   uint32_t next_tick = 0;
+  // Of its process, by the forks that led to it: see Registry. Guarded by the registry's lock.
+  uint32_t generation = 0;
 
+  // Any thread. While the owner moves the magazine to another array the bottom may be of one and
+  // the top of the other: then it is some number from 0 to what either array holds.
   size_t cached_blocks(BlockCode code) const {
-    void** bottom = base[code].peek();
-    void** now = top[code].peek();
-    return bottom == nullptr || now <= bottom ? 0 : static_cast<size_t>(now - bottom - 1);
+    void** const bottom = base[code].peek();
+    void** const now = top[code].peek();
+    const size_t slots = use[code].slots.peek();
+    if (slots == 0 || now <= bottom) return 0;
+    const auto held = static_cast<size_t>(now - bottom - 1);
+    return held < slots ? held : slots - 1;
   }
 };
 
@@ -78,16 +88,23 @@ void retire_cache(ThreadCache* cache);
 // Puts all blocks back.
 void flush_all(ThreadCache& cache);
 
-// The sum over all caches, dead threads' included.
 struct MagazineStats {
   uint64_t requests = 0;
   uint64_t missed = 0;
   uint64_t refills = 0;
   uint64_t flushes = 0;
   uint64_t cached_blocks = 0;
+  uint64_t lost_blocks = 0;  // in caches that a fork left behind
 };
-MagazineStats magazine_stats(ClassId id);
-size_t live_caches();
+// The sums over all caches, dead and lost threads' included.
+struct MagazineTable {
+  MagazineStats classes[kClasses];
+  uint64_t caches = 0;
+  uint64_t lost_caches = 0;
+};
+// Exact while the owners do nothing; else each cell is of a moment of its own.
+// Cost  one lock, which holds up births and deaths of threads; 3 KiB are read of each cache.
+void magazine_stats(MagazineTable* table);
 // Requests that were served without a cache.
 void count_uncached(ClassId id);
 

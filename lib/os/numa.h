@@ -19,11 +19,17 @@ bool numa_start();
 // The node of a CPU; 0 before numa_start() said true.
 NodeId numa_node_of(CpuId cpu);
 
-// Prefers pages of `node` for a range that is mapped and not touched yet; again whenever it has been
-// mapped or decommitted anew. Without several nodes a test of a flag.
+// Prefers pages of `node` for a range that is mapped and not touched yet; again whenever it has
+// been mapped or decommitted anew. Without several nodes a test of a flag.
 void numa_place(uintptr_t address, size_t bytes, NodeId node);
 
 // Nodes in use; 1 before numa_start() said true.
 size_t numa_nodes();
+
+// Rows in use of a table with one a node: fork, which takes each row's locks, is on somebody's way.
+inline size_t node_rows() {
+  const size_t nodes = numa_nodes();
+  return nodes < kNodesMax ? nodes : kNodesMax;
+}
 
 }  // namespace elasticpool

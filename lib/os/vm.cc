@@ -40,8 +40,8 @@ void* kernel_map_anywhere(size_t bytes) {
 
 bool kernel_decommit(uintptr_t address, size_t bytes) {
   // Fresh pages over the old ones, not madvise: a sandbox may kill whoever calls that, and one that
-  // allows malloc at all allows mmap. The kernel merges the mapping with its neighbours again, where
-  // those have no policy of their own (NUMA) and share no pages with a parent.
+  // allows malloc at all allows mmap. The kernel merges the mapping with its neighbours again,
+  // where those have no policy of their own (NUMA) and share no pages with a parent.
   if (!failed(map(address, bytes, MAP_FIXED))) return true;
   // Kernels before 6.12 unmap first and may fail after that; what is still there is kTaken.
   return kernel_map_at(address, bytes) == MapStatus::kMapped;

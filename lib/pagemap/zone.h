@@ -48,6 +48,8 @@ using BlockCode = uint8_t;
 inline constexpr BlockCode kNoBlock = 0;
 inline constexpr BlockCode kBuddyBlock = 255;
 constexpr BlockCode code_of(ClassId id) { return static_cast<BlockCode>(index_of(id) + 1); }
+// The inverse, for the code of a class.
+constexpr ClassId class_of_code(size_t code) { return ClassId{static_cast<uint8_t>(code - 1)}; }
 
 struct Zone {
   // Read by every free: base, limit, map. Constant but for the limit, which only grows.
@@ -116,8 +118,8 @@ GrowStatus grow_zone(Zone& zone, size_t frames, size_t* first_frame);
 // Addresses only, nothing mapped in them, tables ready: for extents, whose owner maps by itself.
 GrowStatus claim_addresses(Zone& zone, size_t frames, size_t* first_frame);
 
-// The pages of the block map of a frame in which nothing lives go back; its cells stay kNoBlock. For
-// whoever has unmapped the frame.
+// The pages of the block map of a frame in which nothing lives go back; its cells stay kNoBlock.
+// For whoever has unmapped the frame.
 void release_map(const Zone& zone, size_t frame);
 
 // Bytes that the maps and sides of all zones take from the system.

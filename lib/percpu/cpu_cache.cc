@@ -4,6 +4,7 @@
 #include <atomic>
 #include <new>
 
+#include "base/bits.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "os/cpu.h"
@@ -59,7 +60,7 @@ NodeId node_of(CpuId cpu) {
 
 // Published under the first cache's lock, which fork takes before it looks for the others: so none
 // appears while a fork is under way.
-CpuCache* make_cache(std::atomic<CpuCache*>& slot) {
+CpuCache* publish_cpu_cache(std::atomic<CpuCache*>& slot) {
   void* memory = meta_allocate(sizeof(CpuCache));
   // Without memory for its own, a CPU shares the first one's.
   if (memory == nullptr) return &g_first_cache;
@@ -78,20 +79,14 @@ CpuCache* make_cache(std::atomic<CpuCache*>& slot) {
 CpuCache& cache_of(CpuId cpu) {
   const size_t index = index_of(cpu) % kCpuCachesMax;
   if (index == 0) return g_first_cache;
-  // order[cpu-cache]: sees the whole cache that make_cache() published.
+  // order[cpu-cache]: sees the whole cache that publish_cpu_cache() made.
   CpuCache* cache = g_caches[index].load(std::memory_order_acquire);
-  return cache != nullptr ? *cache : *make_cache(g_caches[index]);
-}
-
-// Only nodes that are in use: fork is on somebody's way.
-size_t bin_nodes() {
-  const size_t nodes = numa_nodes();
-  return nodes < kNodesMax ? nodes : kNodesMax;
+  return cache != nullptr ? *cache : *publish_cpu_cache(g_caches[index]);
 }
 
 template <typename Visit>
 void for_each_bin(Visit visit) {
-  for (size_t node = 0; node < bin_nodes(); ++node) {
+  for (size_t node = 0; node < node_rows(); ++node) {
     for (NodeBin& bin : g_bins[node]) visit(bin);
   }
 }
@@ -163,6 +158,23 @@ void put_into_bin(NodeBin& bin, Slab* slab, const void* block) EP_REQUIRES(bin.l
   }
 }
 
+// Adds what the bin has counted; the blocks that lie in its partial slabs.
+uint64_t add_bin(NodeBin& bin, SlabStats* sum) {
+  LockGuard guard(bin.lock);
+  sum->slabs += bin.stats.slabs;
+  sum->slabs_peak += bin.stats.slabs_peak;
+  sum->created += bin.stats.created;
+  sum->destroyed += bin.stats.destroyed;
+  sum->returned_bytes += bin.stats.returned_bytes;
+  uint64_t in_slabs = 0;
+  for (const auto& list : bin.partial) {
+    for (const Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
+      in_slabs += slab->free_count;
+    }
+  }
+  return in_slabs;
+}
+
 size_t purge_partial(NodeBin& bin) {
   LockGuard guard(bin.lock);
   size_t returned_bytes = 0;
@@ -220,32 +232,25 @@ void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFE
   if (held != nullptr) held->lock.unlock();
 }
 
-SlabStats slab_stats(ClassId id) {
-  SlabStats sum;
-  uint64_t in_slabs = 0;
+void slab_stats(SlabTable* table) {
+  *table = {};
+  uint64_t in_slabs[kClasses] = {};
   for_each_cache([&](CpuCache& cache) {
     LockGuard guard(cache.lock);
-    const Slab* slab = cache.current[index_of(id)];
-    if (slab != nullptr) in_slabs += slab->free_count;
+    for (size_t i = 0; i < kClasses; ++i) {
+      if (cache.current[i] != nullptr) in_slabs[i] += cache.current[i]->free_count;
+    }
   });
-  for (size_t node = 0; node < bin_nodes(); ++node) {
-    NodeBin& bin = g_bins[node][index_of(id)];
-    LockGuard guard(bin.lock);
-    sum.slabs += bin.stats.slabs;
-    sum.slabs_peak += bin.stats.slabs_peak;
-    sum.created += bin.stats.created;
-    sum.destroyed += bin.stats.destroyed;
-    sum.returned_bytes += bin.stats.returned_bytes;
-    for (const auto& list : bin.partial) {
-      for (const Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
-        in_slabs += slab->free_count;
-      }
+  for (size_t node = 0; node < node_rows(); ++node) {
+    for (size_t i = 0; i < kClasses; ++i) {
+      in_slabs[i] += add_bin(g_bins[node][i], &table->classes[i]);
     }
   }
-  // A slab that changed its home between the two readings may have been counted twice.
-  const uint64_t blocks = sum.slabs * size_class(id).blocks_per_slab;
-  sum.blocks_out = in_slabs < blocks ? blocks - in_slabs : 0;
-  return sum;
+  for (size_t i = 0; i < kClasses; ++i) {
+    const uint64_t blocks = table->classes[i].slabs * kSizeClasses[i].blocks_per_slab;
+    // A slab that changed its home between the two readings may have been counted twice.
+    table->classes[i].blocks_out = saturating_subtract(blocks, in_slabs[i]);
+  }
 }
 
 size_t release_slabs() {

@@ -34,13 +34,20 @@ struct SlabStats {
   uint64_t blocks_out = 0;  // in magazines or with the program
   uint64_t created = 0;
   uint64_t destroyed = 0;
-  uint64_t returned_bytes = 0;  // pages of partial slabs, so far
+  // Pages of partial slabs, so far. At most: a page that was never touched counts too.
+  uint64_t returned_bytes = 0;
 };
-// Exact while nobody else runs; each class is read under its locks.
-SlabStats slab_stats(ClassId id);
+struct SlabTable {
+  SlabStats classes[kClasses];
+};
+// Exact while nobody else runs. The CPUs and the bins are read one after the other, so a slab that
+// changes hands meanwhile is counted twice or not at all; but blocks_out is at most what the slabs
+// have.
+// Cost  each CPU's lock once, each bin's once, for as long as its partial slabs take to count.
+void slab_stats(SlabTable* table);
 
 // Gives every empty current slab back to the buddy layer, and of the others the pages on which only
-// free blocks lie to the system; the bytes that went to the system.
+// free blocks lie to the system; the bytes that went to the system, at most (see returned_bytes).
 size_t release_slabs();
 
 // Which node a CPU belongs to: 0 unless the host has more than one (heap/ sets it after boot).

@@ -88,8 +88,8 @@ void slab_destroy(Slab* slab);
 // Takes up to `wanted` blocks, lowest addresses first; the number taken.
 size_t slab_take(Slab* slab, void** blocks, size_t wanted);
 
-// Sends the pages back on which only free blocks lie; the bytes returned, 0 while nothing changed
-// since the last time.
+// Sends the pages back on which only free blocks lie; the bytes returned, at most (a page that was
+// never touched counts too), 0 while nothing changed since the last time.
 size_t slab_purge(Slab* slab);
 
 // Puts a block back. One that is in the slab already was freed by two threads at the same instant:

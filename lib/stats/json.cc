@@ -74,6 +74,15 @@ void write_tier(JsonWriter& json, const char* name, const TierSnapshot& tier) {
   json.number("returned_bytes", tier.returned_bytes);
 }
 
+// Of the parent's other threads, and an estimate where they were at work: see heap/snapshot.h.
+void write_lost(JsonWriter& json, const HeapSnapshot& heap) {
+  json.open("lost_in_fork", '{');
+  json.number("threads", heap.lost_threads);
+  json.number("blocks", heap.lost_blocks);
+  json.number("bytes", heap.lost_bytes);
+  json.close('}');
+}
+
 void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.open("tiers", '{');
   json.open("magazine", '{');
@@ -89,6 +98,10 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.number("frames", heap.frames);
   json.close('}');
   write_tier(json, "large", heap.large);
+  json.number("peak_live_bytes", heap.large_peak_live_bytes);
+  json.number("free_clean_bytes", heap.large_free_clean_bytes);
+  json.number("hole_bytes", heap.large_hole_bytes);
+  json.number("lost_bytes", heap.large_lost_bytes);
   json.number("reused", heap.large_reused);
   json.number("remaps", heap.large_remaps);
   json.number("copies", heap.large_copies);
@@ -109,6 +122,7 @@ void write_classes(JsonWriter& json, const HeapSnapshot& heap) {
     json.number("flushes", row.flushes);
     json.number("live", row.live_blocks);
     json.number("cached", row.cached_blocks);
+    json.number("lost", row.lost_blocks);
     json.number("slabs", row.slabs);
     json.number("slabs_peak", row.slabs_peak);
     json.number("slab_bytes", row.slabs * kSizeClasses[i].slab_granules * kGranuleBytes);
@@ -138,6 +152,7 @@ void write_json(ReportSink sink, void* context) {
   json.number("blocks", heap.live_blocks());
   json.number("bytes", heap.live_bytes());
   json.close('}');
+  write_lost(json, heap);
   json.number("resident_bytes", memory.resident_bytes);
   json.number("peak_resident_bytes", memory.peak_resident_bytes);
   json.number("mapped_bytes", heap.mapped_bytes());

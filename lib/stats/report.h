@@ -1,7 +1,7 @@
 // The report: a snapshot of the heap as text for a person, as JSON, and as glibc's XML.
 //
 // Threads  any; see heap/snapshot.h for what is exact when.
-// Memory   nothing is allocated; about 8 KiB of stack.
+// Memory   nothing is allocated; about 12 KiB of stack.
 // Errors   a file that cannot be opened or written is one line on standard error.
 #pragma once
 

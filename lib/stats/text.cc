@@ -20,13 +20,20 @@ void write_process(TextWriter& out, const HeapSnapshot& heap) {
   out.text("  requests").pad_to(22).decimal(heap.requests()).text("\n");
   out.text("  live").pad_to(22).human_bytes(heap.live_bytes());
   out.pad_to(36).text("in ").decimal(heap.live_blocks()).text(" blocks (sizes of their classes)\n");
+  if (heap.lost_threads > 0) {
+    out.text("  lost in fork").pad_to(22).human_bytes(heap.lost_bytes).pad_to(36).text("in ");
+    out.decimal(heap.lost_blocks).text(" blocks that ").decimal(heap.lost_threads);
+    out.text(" other threads of the parent had cached;\n").pad_to(36);
+    out.text("if they were at work, this, live and requests are estimates\n");
+  }
   if (memory.resident_bytes != 0) {
     write_bytes(out, "resident", memory.resident_bytes, "the whole process");
   }
   write_bytes(out, "peak resident", memory.peak_resident_bytes, "the whole process");
   write_bytes(out, "mapped", heap.mapped_bytes(), "by this allocator");
   write_bytes(out, "of that its own", heap.own_bytes, "records and maps, resident where used");
-  write_bytes(out, "returned so far", heap.returned_bytes());
+  write_bytes(out, "returned so far", heap.returned_bytes(),
+              "at most: a page that was never touched counts too");
   out.text("  page faults").pad_to(22).decimal(faults.minor).text(" minor, ");
   out.decimal(faults.major).text(" major\n");
   if (heap.numa_nodes > 1) out.text("  NUMA nodes").pad_to(22).decimal(heap.numa_nodes).text("\n");
@@ -53,7 +60,12 @@ void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
   out.decimal(heap.large.live_blocks).text(" extents, ").decimal(heap.large.requests);
   out.text(" requests, ").decimal(heap.large_reused).text(" from free ones; ");
   out.decimal(heap.large_remaps).text(" grown by mremap, ").decimal(heap.large_copies);
-  out.text(" copied; ").human_bytes(heap.large.free_resident_bytes).text(" free and kept\n");
+  out.text(" copied; ").human_bytes(heap.large.free_resident_bytes).text(" free and kept, ");
+  out.human_bytes(heap.large_free_clean_bytes).text(" without pages");
+  if (heap.large_lost_bytes > 0) {
+    out.text(", ").human_bytes(heap.large_lost_bytes).text(" of addresses lost to others");
+  }
+  out.text("\n");
 }
 
 void write_classes(TextWriter& out, const HeapSnapshot& heap) {

@@ -6,8 +6,11 @@
 //   libc-abort   unless MEMPOOL_FOREIGN=abort, which makes it misuse
 //   stack        a pointer that is libc's no more than ours still aborts
 //   stack-abort  with our line under MEMPOOL_FOREIGN=abort
+//   realloc-abort, size-abort   so do realloc() and malloc_usable_size(), each under its own name
 //
 // A broken allocator takes the pointer for its own.
+#include <malloc.h>
+
 #include "dropin.h"
 
 enum { kFrees = 3 };
@@ -23,9 +26,17 @@ static void* block_of_libc(size_t size) {
   return block;
 }
 
-static void misuse(bool stack) {
+static void misuse(const char* how) {
   _Alignas(16) char local[64] = {0};
-  void* pointer = stack ? local : block_of_libc(100);
+  void* pointer = strncmp(how, "stack", 5) == 0 ? local : block_of_libc(100);
+  if (strcmp(how, "realloc-abort") == 0) {
+    expect_line("realloc of foreign pointer ", pointer);
+    _exit(opaque(realloc(opaque(pointer), 200)) == NULL);
+  }
+  if (strcmp(how, "size-abort") == 0) {
+    expect_line("malloc_usable_size of foreign pointer ", pointer);
+    _exit(malloc_usable_size(opaque(pointer)) == 0);
+  }
   expect_line("free of foreign pointer ", pointer);
   free(opaque(pointer));
 }
@@ -60,7 +71,7 @@ int main(int argc, char** argv) {
   const bool aborts = strstr(how, "-abort") != NULL;
   if (argc == 3) {
     if (stack || aborts) {
-      misuse(stack);
+      misuse(how);
     } else if (strcmp(how, "realloc") == 0) {
       resize_blocks_of_libc();
     } else {

@@ -1,5 +1,5 @@
-// Threads that never ask the heap for anything and free at their very end, where a cache that is made
-// for them is taken down by nobody:
+// Threads that never ask the heap for anything and free at their very end, where a cache that is
+// made for them is taken down by nobody:
 //
 //   destructor   a pthread key's destructor frees a block of the parent's
 //   detached     libc frees what other dead threads have left, after all destructors

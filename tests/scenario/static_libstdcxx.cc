@@ -1,5 +1,5 @@
-// A program that has us and the C++ library inside itself: what late_cxx_plugin.cc expects of operator
-// new without memory holds there too, although no libstdc++.so is loaded.
+// A program that has us and the C++ library inside itself: what late_cxx_plugin.cc expects of
+// operator new without memory holds there too, although no libstdc++.so is loaded.
 #include <dlfcn.h>
 #include <malloc.h>
 

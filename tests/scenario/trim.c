@@ -1,5 +1,7 @@
-// malloc_trim(0) gives back what was freed, also what lies in the caches of threads that sleep: it
-// returns 1 and the resident size falls; called again at once it finds nothing and returns 0.
+// malloc_trim(0) gives back what other threads have freed, too, though they sleep: it returns 1 and
+// the resident size falls; called again at once it finds nothing and returns 0. What a sleeping
+// thread has in its own cache, which nobody else may touch, stays: it is little, and within the
+// bound below.
 #include <pthread.h>
 
 #include "check.h"
@@ -7,8 +9,8 @@
 enum { kThreads = 3, kBlocksMax = 200000, kSurvivors = 8 };
 
 static const size_t kBytesPerThread = 67 * MIB;
-// The share of the freed bytes that may stay: half-used pages around what lives, and the
-// allocator's own.
+// The share of the freed bytes that may stay: the sleeping threads' caches, half-used pages around
+// what lives, and the allocator's own.
 static const size_t kMayStay = 20 * MIB;
 
 static struct Holder {

@@ -6,6 +6,7 @@
 #include "os/sync.h"
 #include "os/vm.h"
 #include "pagemap/zone.h"
+#include "percpu/cpu_cache.h"
 #include "slab/slab.h"
 #include "zones.h"
 
@@ -19,6 +20,12 @@ inline void plan_test_zones() {
     return true;
   }();
   static_cast<void>(planned);
+}
+
+inline SlabStats slab_stats_of(ClassId id) {
+  SlabTable table;
+  slab_stats(&table);
+  return table.classes[index_of(id)];
 }
 
 // A system that has nothing more to give; what was given can still be taken back.

@@ -24,6 +24,7 @@ REPORT = {
     "options": {"STATS": "json", "RETAIN": "16M"},
     "requested": {"blocks": 1000},
     "live": {"blocks": 123, "bytes": 3 << 20},
+    "lost_in_fork": {"threads": 3, "blocks": 9, "bytes": 4096},
     "resident_bytes": 5 << 20,
     "peak_resident_bytes": 6 << 20,
     "mapped_bytes": 7 << 20,
@@ -36,7 +37,8 @@ REPORT = {
         "slab": {"requests": 800, "live_blocks": 100, "live_bytes": 6400, "mapped_bytes": 65536,
                  "free_resident_bytes": 1024, "returned_bytes": 0},
         "buddy": {"requests": 150, "live_blocks": 20},
-        "large": {"requests": 50, "live_blocks": 3},
+        "large": {"requests": 50, "live_blocks": 3, "peak_live_bytes": 7 << 20,
+                  "free_clean_bytes": 2 << 20, "hole_bytes": 0, "lost_bytes": 1 << 20},
     },
     "classes": [{"size": 64, "requests": 800, "served_by_magazine": 600, "refills": 50,
                  "live": 100, "cached": 40, "slabs": 1, "slab_bytes": 65536}],
@@ -139,7 +141,10 @@ class StatsTest(ToolTest):
             "resident          5.0 MiB\n",
             "peak resident     6.0 MiB\n",
             "mapped            7.0 MiB\n",
-            "returned          1.0 MiB\n",
+            "returned, at most 1.0 MiB\n",
+            "lost in fork      4.0 KiB in 9 blocks cached by 3 other threads of the parent;\n",
+            "large: at most 7.0 MiB live at once, 2.0 MiB free without pages, "
+            "1.0 MiB of addresses lost to others\n",
             "page faults       77 minor, 2 major\n",
             "foreign frees     3\n",
             "magazines served 75.0% of 800 requests and hold 40 blocks, 2.0 KiB, of 2 threads\n",
@@ -158,6 +163,7 @@ class StatsTest(ToolTest):
     def test_what_is_missing_is_zero(self):
         text = self.succeed("stats", self.report({"elasticpool": "0.1.0"}))
         self.assertIn("requests          0\n", text)
+        self.assertNotIn("lost", text)
 
     def test_terminals_are_not_steered(self):
         evil = {"elasticpool": "\x1b[2J", "options": {"\x1bX": "\x07\n"}}

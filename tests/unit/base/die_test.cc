@@ -35,6 +35,12 @@ TEST(DieDeathTest, Lines) {
                     "elasticpool: realloc of a pointer that is not live 0xabc0\n");
   EXPECT_LAST_WORDS(die_foreign_free(at(UINTPTR_MAX)),
                     "elasticpool: free of foreign pointer 0xffffffffffffffff\n");
+  EXPECT_LAST_WORDS(die_dead_size(at(0xabc0)),
+                    "elasticpool: malloc_usable_size of a pointer that is not live 0xabc0\n");
+  EXPECT_LAST_WORDS(die_foreign_realloc(at(0x10)),
+                    "elasticpool: realloc of foreign pointer 0x10\n");
+  EXPECT_LAST_WORDS(die_foreign_size(at(0x10)),
+                    "elasticpool: malloc_usable_size of foreign pointer 0x10\n");
   EXPECT_LAST_WORDS(die_broken_invariant("two is three"),
                     "elasticpool: broken invariant: two is three\n");
 }

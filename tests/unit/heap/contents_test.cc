@@ -137,7 +137,7 @@ TEST_F(Contents, TrimReturnsWhatIsFreeAndNothingElse) {
   heap_trim(0);
   HeapSnapshot heap;
   take_snapshot(&heap);
-  EXPECT_EQ(heap.frames_free_resident_bytes, 0U);
+  EXPECT_EQ(heap.buddy.free_resident_bytes, 0U);
   EXPECT_EQ(heap.large.free_resident_bytes, 0U);
   EXPECT_EQ(heap_trim(0), 0U) << "nothing is left to return";
   size_t next = 0;

@@ -1,5 +1,5 @@
-// A second free, and a free or realloc of what is no live block: one line, then abort, in every
-// tier.
+// A second free, and a free, realloc or size query of what is no live block: one line, then abort,
+// in every tier.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -71,6 +71,14 @@ TEST_P(Misuse, AReallocOfADeadBlockAborts) {
   heap_free(block_);
   EXPECT_EXIT((speak(), heap_reallocate(block_, 100)), testing::KilledBySignal(SIGABRT),
               line("realloc of a pointer that is not live", block_));
+}
+
+TEST_P(Misuse, ASizeQueryOfADeadBlockOrAnInteriorPointerAborts) {
+  EXPECT_EXIT((speak(), heap_usable_bytes(block_ + 8)), testing::KilledBySignal(SIGABRT),
+              line("malloc_usable_size of a pointer that is not live", block_ + 8));
+  heap_free(block_);
+  EXPECT_EXIT((speak(), heap_usable_bytes(block_)), testing::KilledBySignal(SIGABRT),
+              line("malloc_usable_size of a pointer that is not live", block_));
 }
 
 TEST_P(Misuse, AReallocOfAnInteriorPointerAborts) {

@@ -2,6 +2,7 @@
 #include "magazine/thread_cache.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <random>
@@ -17,6 +18,12 @@ namespace elasticpool {
 namespace {
 
 ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
+
+MagazineStats magazine_stats_of(ClassId id) {
+  MagazineTable table;
+  magazine_stats(&table);
+  return table.classes[index_of(id)];
+}
 
 // The fast path without the block map, as heap/ has it.
 void* allocate(ThreadCache& cache, ClassId id) {
@@ -52,11 +59,13 @@ class Magazines : public testing::Test {
   }
   void TearDown() override {
     set_vm(kernel_vm());
-    EXPECT_EQ(live_caches(), 0U);
+    MagazineTable magazines;
+    magazine_stats(&magazines);
+    EXPECT_EQ(magazines.caches, 0U);
     release_slabs();
     for (size_t i = 0; i < kClasses; ++i) {
-      EXPECT_EQ(slab_stats(class_at(i)).blocks_out, 0U) << "class " << i;
-      EXPECT_EQ(magazine_stats(class_at(i)).cached_blocks, 0U) << "class " << i;
+      EXPECT_EQ(test::slab_stats_of(class_at(i)).blocks_out, 0U) << "class " << i;
+      EXPECT_EQ(magazine_stats_of(class_at(i)).cached_blocks, 0U) << "class " << i;
     }
   }
 };
@@ -65,7 +74,7 @@ class Model {
  public:
   explicit Model(unsigned seed) : random_(seed) {
     for (ThreadCache*& cache : caches_) cache = make_cache();
-    for (size_t i = 0; i < kClasses; ++i) served_[i] = magazine_stats(class_at(i)).requests;
+    for (size_t i = 0; i < kClasses; ++i) served_[i] = magazine_stats_of(class_at(i)).requests;
   }
 
   void step() {
@@ -94,10 +103,10 @@ class Model {
 
   void compare() {
     for (size_t i = 0; i < kClasses; ++i) {
-      const MagazineStats stats = magazine_stats(class_at(i));
+      const MagazineStats stats = magazine_stats_of(class_at(i));
       ASSERT_EQ(stats.requests, served_[i]) << "class " << i;
       ASSERT_LE(stats.missed, stats.requests);
-      ASSERT_EQ(slab_stats(class_at(i)).blocks_out, live_[i].size() + stats.cached_blocks);
+      ASSERT_EQ(test::slab_stats_of(class_at(i)).blocks_out, live_[i].size() + stats.cached_blocks);
     }
     for (const ThreadCache* cache : caches_) {
       ASSERT_LE(cached_bytes(*cache), options().magazine_bytes);
@@ -164,7 +173,7 @@ TEST_F(Magazines, AClassThatMissesOftenGrows) {
   const ClassId id = class_of_size(32);
   std::vector<void*> blocks(20000);
   for (void*& block : blocks) block = allocate(*cache, id);
-  EXPECT_EQ(cache->use[code_of(id)].slots, kSlotsMax);
+  EXPECT_EQ(cache->use[code_of(id)].slots.get(), kSlotsMax);
   for (void* block : blocks) release(*cache, id, block);
   EXPECT_LE(cache->cached_blocks(code_of(id)), capacity_of(kSlotsMax, 32));
   retire_cache(cache);
@@ -182,22 +191,54 @@ TEST_F(Magazines, AnIdleClassIsEmptiedAndLosesItsArray) {
     blocks.push_back(allocate(*cache, busy));
   }
   EXPECT_EQ(cache->cached_blocks(code_of(idle)), 0U);
-  EXPECT_EQ(cache->use[code_of(idle)].slots, 0U);
+  EXPECT_EQ(cache->use[code_of(idle)].slots.get(), 0U);
   for (void* block : blocks) release(*cache, busy, block);
   retire_cache(cache);
 }
 
 TEST_F(Magazines, RetireReturnsEverythingAndKeepsTheSums) {
   const ClassId id = class_of_size(256);
-  const uint64_t before = magazine_stats(id).requests;
+  const uint64_t before = magazine_stats_of(id).requests;
   ThreadCache* cache = make_cache();
   std::vector<void*> blocks(100);
   for (void*& block : blocks) block = allocate(*cache, id);
   for (void* block : blocks) release(*cache, id, block);
-  EXPECT_GT(slab_stats(id).blocks_out, 0U);
+  EXPECT_GT(test::slab_stats_of(id).blocks_out, 0U);
   retire_cache(cache);
-  EXPECT_EQ(slab_stats(id).blocks_out, 0U);
-  EXPECT_EQ(magazine_stats(id).requests, before + blocks.size());
+  EXPECT_EQ(test::slab_stats_of(id).blocks_out, 0U);
+  EXPECT_EQ(magazine_stats_of(id).requests, before + blocks.size());
+}
+
+// Status 0: the child counts what the other thread had as lost, and its requests still.
+void end_as_child_of_a_fork(ThreadCache* survivor, ClassId id, const MagazineStats& before) {
+  const uint64_t kept_blocks =
+      survivor == &g_vacant_cache ? 0 : survivor->cached_blocks(code_of(id));
+  threads_lock_for_fork();
+  threads_unlock_after_fork(true, survivor);
+  // A thread that is born in the child is not lost.
+  retire_cache(make_cache());
+  MagazineTable table;
+  magazine_stats(&table);
+  const MagazineStats& now = table.classes[index_of(id)];
+  const uint64_t caches = survivor == &g_vacant_cache ? 0 : 1;
+  _exit((now.requests != before.requests) + 2 * (now.cached_blocks != kept_blocks) +
+        4 * (now.lost_blocks != before.cached_blocks - kept_blocks) +
+        8 * (table.caches != caches || table.lost_caches != 2 - caches));
+}
+
+TEST_F(Magazines, OfOtherThreadsAreLostInAChildAndStillCounted) {
+  const ClassId id = class_of_size(256);
+  ThreadCache* caches[] = {make_cache(), make_cache()};
+  for (ThreadCache* cache : caches) {
+    std::vector<void*> blocks(100);
+    for (void*& block : blocks) block = allocate(*cache, id);
+    for (void* block : blocks) release(*cache, id, block);
+  }
+  const MagazineStats before = magazine_stats_of(id);
+  for (ThreadCache* survivor : {caches[0], caches[1], &g_vacant_cache}) {
+    EXPECT_EXIT(end_as_child_of_a_fork(survivor, id, before), testing::ExitedWithCode(0), "");
+  }
+  for (ThreadCache* cache : caches) retire_cache(cache);
 }
 
 TEST_F(Magazines, WithoutMemoryForAnArrayBlocksGoOneByOne) {
@@ -209,12 +250,26 @@ TEST_F(Magazines, WithoutMemoryForAnArrayBlocksGoOneByOne) {
     while (void* block = allocate(*cache, id)) blocks.push_back(block);
     EXPECT_EQ(allocate(*cache, id), nullptr);
   }
-  EXPECT_EQ(slab_stats(id).blocks_out - magazine_stats(id).cached_blocks, blocks.size());
+  EXPECT_EQ(test::slab_stats_of(id).blocks_out - magazine_stats_of(id).cached_blocks,
+            blocks.size());
   void* block = allocate(*cache, id);
   EXPECT_NE(block, nullptr);
   blocks.push_back(block);
   for (void* each : blocks) release(*cache, id, each);
   retire_cache(cache);
+}
+
+// What another thread may read while the owner moves a magazine to another array.
+TEST(CachedBlocks, OfTwoArraysAreAtMostWhatOneHolds) {
+  static void* arrays[2][1000];
+  for (const size_t bottom : {size_t{0}, size_t{1}}) {
+    ThreadCache cache;
+    cache.base[1].set(arrays[bottom]);
+    cache.top[1].set(arrays[1 - bottom] + 5);
+    EXPECT_EQ(cache.cached_blocks(1), 0U);
+    cache.use[1].slots.set(kSlotsMin);
+    EXPECT_LT(cache.cached_blocks(1), kSlotsMin);
+  }
 }
 
 TEST_F(Magazines, TheVacantCacheIsEmptyAndFullAndNobodyWritesToIt) {

@@ -22,7 +22,7 @@ class TakePut : public testing::Test {
     set_vm(kernel_vm());
     release_slabs();
     for (size_t i = 0; i < kClasses; ++i) {
-      const SlabStats stats = slab_stats(class_at(i));
+      const SlabStats stats = test::slab_stats_of(class_at(i));
       EXPECT_EQ(stats.slabs, 0U) << "class " << i;
       EXPECT_EQ(stats.blocks_out, 0U) << "class " << i;
       EXPECT_EQ(stats.created, stats.destroyed) << "class " << i;
@@ -44,8 +44,8 @@ TEST_F(TakePut, EveryClassGivesDistinctBlocksThatLieInTheirSlabs) {
       EXPECT_TRUE(std::is_sorted(&blocks[taken], &blocks[taken] + count)) << "class " << i;
       taken += count;
     }
-    EXPECT_EQ(slab_stats(id).blocks_out, taken);
-    EXPECT_EQ(slab_stats(id).slabs, 3U) << "class " << i;
+    EXPECT_EQ(test::slab_stats_of(id).blocks_out, taken);
+    EXPECT_EQ(test::slab_stats_of(id).slabs, 3U) << "class " << i;
     std::vector<void*> sorted = blocks;
     std::sort(sorted.begin(), sorted.end());
     for (size_t b = 0; b < sorted.size(); ++b) {
@@ -56,7 +56,7 @@ TEST_F(TakePut, EveryClassGivesDistinctBlocksThatLieInTheirSlabs) {
       ASSERT_GE(address_of(sorted[b]) - address_of(sorted[b - 1]), block_bytes);
     }
     put_blocks(id, blocks.data(), blocks.size());
-    EXPECT_EQ(slab_stats(id).blocks_out, 0U);
+    EXPECT_EQ(test::slab_stats_of(id).blocks_out, 0U);
   }
 }
 
@@ -92,7 +92,7 @@ TEST_F(TakePut, AgreesWithAModelOverRandomBatches) {
     }
     if (step % 1000 == 0) {
       release_slabs();
-      ASSERT_EQ(slab_stats(id).blocks_out, mine.size());
+      ASSERT_EQ(test::slab_stats_of(id).blocks_out, mine.size());
     }
   }
   for (size_t which = 0; which < std::size(kSome); ++which) {
@@ -106,10 +106,10 @@ TEST_F(TakePut, AnEmptySlabIsDestroyedAtOnceUnlessItIsCurrent) {
   std::vector<void*> blocks(per_slab);
   size_t taken = 0;
   while (taken < per_slab) taken += take_blocks(id, &blocks[taken], per_slab - taken);
-  const uint64_t destroyed = slab_stats(id).destroyed;
+  const uint64_t destroyed = test::slab_stats_of(id).destroyed;
   put_blocks(id, blocks.data(), blocks.size());
-  EXPECT_EQ(slab_stats(id).destroyed, destroyed + 1);
-  EXPECT_EQ(slab_stats(id).slabs, 0U);
+  EXPECT_EQ(test::slab_stats_of(id).destroyed, destroyed + 1);
+  EXPECT_EQ(test::slab_stats_of(id).slabs, 0U);
 }
 
 TEST_F(TakePut, BlocksFreedByAnotherThreadComeHome) {
@@ -118,8 +118,8 @@ TEST_F(TakePut, BlocksFreedByAnotherThreadComeHome) {
   size_t taken = 0;
   while (taken < blocks.size()) taken += take_blocks(id, &blocks[taken], blocks.size() - taken);
   std::thread([&] { put_blocks(id, blocks.data(), blocks.size()); }).join();
-  EXPECT_EQ(slab_stats(id).blocks_out, 0U);
-  EXPECT_LE(slab_stats(id).slabs, 1U);
+  EXPECT_EQ(test::slab_stats_of(id).blocks_out, 0U);
+  EXPECT_LE(test::slab_stats_of(id).slabs, 1U);
 }
 
 TEST_F(TakePut, ReleaseSendsTheFreePagesOfAPartialSlabBack) {
@@ -163,7 +163,7 @@ TEST_F(TakePut, MemoryThatIsRefusedGivesFewerBlocksAndThenNone) {
       blocks.insert(blocks.end(), batch, batch + count);
     }
     EXPECT_EQ(take_blocks(id, batch, 1), 0U);
-    EXPECT_EQ(slab_stats(id).blocks_out, blocks.size());
+    EXPECT_EQ(test::slab_stats_of(id).blocks_out, blocks.size());
   }
   const size_t count = take_blocks(id, batch, std::size(batch));
   EXPECT_GT(count, 0U);

@@ -82,13 +82,13 @@ TEST(PercpuThreads, NoBlockIsLostOrSharedWhileHandsChange) {
   for (size_t which = 0; which < std::size(kIndices); ++which) {
     const ClassId id = class_at(kIndices[which]);
     std::vector<void*>& blocks = shared.blocks[which];
-    EXPECT_EQ(slab_stats(id).blocks_out, blocks.size());
+    EXPECT_EQ(test::slab_stats_of(id).blocks_out, blocks.size());
     for (void* block : blocks) shared.broken += !unstamp(id, block);
     put_blocks(id, blocks.data(), blocks.size());
   }
   EXPECT_EQ(shared.broken, 0U);
   release_slabs();
-  for (const size_t index : kIndices) EXPECT_EQ(slab_stats(class_at(index)).slabs, 0U);
+  for (const size_t index : kIndices) EXPECT_EQ(test::slab_stats_of(class_at(index)).slabs, 0U);
 }
 
 // Each number is right of its moment: a slab that moves between its bin and a CPU while it is
@@ -116,7 +116,7 @@ TEST(PercpuThreads, StatisticsNeverCountMoreBlocksThanThereAre) {
   });
   uint64_t impossible = 0;
   for (int i = 0; i < 20000; ++i) {
-    const SlabStats stats = slab_stats(id);
+    const SlabStats stats = test::slab_stats_of(id);
     impossible += stats.blocks_out > 4 * per_slab;
   }
   stop = true;

@@ -169,6 +169,11 @@ TEST_F(Report, JsonParsesAndTotalsAreTheSumsOfTheirParts) {
   EXPECT_EQ(json["requested.blocks"],
             requests + json["tiers.buddy.requests"] + json["tiers.large.requests"]);
   EXPECT_GT(cached, 0U);
+  EXPECT_EQ(json["tiers.buddy.mapped_bytes"], json["tiers.buddy.frames"] * kFrameBytes);
+  EXPECT_LE(json["tiers.slab.mapped_bytes"] + json["tiers.buddy.live_bytes"],
+            json["tiers.buddy.mapped_bytes"]);
+  EXPECT_EQ(json["mapped_bytes"], json["tiers.buddy.mapped_bytes"] +
+                                      json["tiers.large.mapped_bytes"] + json["own_bytes"]);
   EXPECT_LE(json["live.bytes"], json["mapped_bytes"]);
   EXPECT_LE(json["resident_bytes"], json["peak_resident_bytes"]);
 }
@@ -184,6 +189,28 @@ TEST_F(Report, JsonCountsTheBlocksOfThisTestExactly) {
   EXPECT_EQ(now["tiers.buddy.requests"], before["tiers.buddy.requests"] + more.size());
   EXPECT_EQ(now["live.blocks"], before["live.blocks"] + more.size());
   for (void* block : more) heap_free(block);
+}
+
+TEST_F(Report, JsonTellsOfLargeBlocksThatWere) {
+  constexpr size_t kBytes = 40 * kMiB;
+  const std::string before_text = collect(write_json);
+  heap_free(heap_allocate(kBytes));
+  // The rest of the pages, too.
+  heap_trim(0);
+  const std::string now_text = collect(write_json);
+  const Json before(before_text);
+  const Json now(now_text);
+  EXPECT_EQ(now["tiers.large.live_bytes"], before["tiers.large.live_bytes"]);
+  EXPECT_GE(now["tiers.large.peak_live_bytes"], before["tiers.large.live_bytes"] + kBytes);
+  EXPECT_EQ(now["tiers.large.free_resident_bytes"], 0U);
+  EXPECT_GE(now["tiers.large.free_clean_bytes"], kBytes);
+  EXPECT_LE(now["tiers.large.free_clean_bytes"] + now["tiers.large.live_bytes"],
+            now["tiers.large.mapped_bytes"]);
+  EXPECT_TRUE(now.holds("tiers.large.hole_bytes"));
+  EXPECT_EQ(now["tiers.large.lost_bytes"], 0U);
+  const std::string text = collect(write_text);
+  EXPECT_NE(text.find("free and kept, "), std::string::npos);
+  EXPECT_EQ(text.find("lost"), std::string::npos) << "nothing was lost in\n" << text;
 }
 
 TEST_F(Report, TextHasALineForEveryClassInUse) {
