@@ -16,7 +16,8 @@
 //                  records of our own                          MetaArena::lock         kMeta
 //                  the list of thread caches                   Registry::lock          kThreads
 //                  boot                                        g_boot_lock             kBoot
-// Locks are taken in rising rank only; fork takes them all in that order.
+// Locks are taken in rising rank only; fork takes all but the last in that order (boot is over by
+// then).
 //
 // What is read without a lock
 //   the block maps  one byte a unit, written by whoever hands the block out or takes it back. The
