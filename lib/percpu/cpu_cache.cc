@@ -187,8 +187,8 @@ size_t purge_partial(NodeBin& bin) {
   return returned_bytes;
 }
 
-// Locks whoever is home to the slab; the home cannot change while its lock is held. (Which lock that
-// is, only the loop knows: no annotation can say it, here and in put_blocks().)
+// Locks whoever is home to the slab; the home cannot change while its lock is held. (Which lock
+// that is, only the loop knows: no annotation can say it, here and in put_blocks().)
 SlabHome* lock_home(Slab* slab, SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
   for (;;) {
     SlabHome* home = slab->home.load(std::memory_order_relaxed);
