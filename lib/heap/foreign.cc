@@ -21,6 +21,11 @@ constinit std::atomic<FreeFunction> g_libc_free{nullptr};
 constinit std::atomic<UsableSizeFunction> g_libc_usable_size{nullptr};
 constinit std::atomic<uint64_t> g_foreign_frees{0};
 
+// Before our constructor has run it is somebody else's constructor that comes.
+void find_libc_once() {
+  if (g_libc_free.load(std::memory_order_relaxed) == nullptr) find_foreign_free();
+}
+
 // Where libc has no such function, or is not to be asked, a foreign block is misuse.
 template <typename Function>
 bool may_ask_libc(Function function) {
@@ -41,8 +46,7 @@ void find_foreign_free() {
 }
 
 void foreign_free(void* block) {
-  // Before our constructor has run it is somebody else's constructor that comes.
-  if (g_libc_free.load(std::memory_order_relaxed) == nullptr) find_foreign_free();
+  find_libc_once();
   const FreeFunction libc_free = g_libc_free.load(std::memory_order_relaxed);
   if (!may_ask_libc(libc_free)) die_foreign_free(block);
   g_foreign_frees.fetch_add(1, std::memory_order_relaxed);
@@ -50,13 +54,14 @@ void foreign_free(void* block) {
 }
 
 size_t foreign_usable_bytes(const void* block) {
-  if (g_libc_usable_size.load(std::memory_order_relaxed) == nullptr) find_foreign_free();
+  find_libc_once();
   const UsableSizeFunction usable_size = g_libc_usable_size.load(std::memory_order_relaxed);
   if (!may_ask_libc(usable_size)) die_foreign_size(block);
   return usable_size(const_cast<void*>(block));
 }
 
 void* foreign_reallocate(void* block, size_t bytes) {
+  find_libc_once();
   if (!may_ask_libc(g_libc_usable_size.load(std::memory_order_relaxed)) ||
       !may_ask_libc(g_libc_free.load(std::memory_order_relaxed))) {
     die_foreign_realloc(block);

@@ -10,11 +10,12 @@
 
 namespace elasticpool {
 
-// Once, when the process's constructors run, ours first (-z initfirst). Handlers that others
-// register later run before ours in the parent's prepare and after ours in parent and child: they
-// may allocate, and take locks under which others of their threads allocate. Handlers that were
-// registered earlier (ours came by dlopen, or from the static library) may allocate too, but not
-// wait for such a lock.
+// Does its work once: at the first registration of a handler by anybody
+// (preload/register_atfork.cc), or when our constructors run. Handlers that are registered later
+// run before ours in the parent's prepare and after ours in parent and child: they may allocate,
+// and take locks under which others of their threads allocate. Handlers that were registered
+// earlier (ours came by dlopen, or from the static library) may allocate too, but not wait for such
+// a lock.
 void install_fork_handlers();
 
 }  // namespace elasticpool
