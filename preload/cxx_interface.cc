@@ -7,7 +7,6 @@
 // A program that has us and its C++ library inside itself (libelasticpool.a, -static-libstdc++) has
 // what weak references find, and the same is done by hand.
 #include <dlfcn.h>
-#include <stdlib.h>
 
 #include <cstddef>
 #include <new>
