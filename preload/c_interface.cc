@@ -45,14 +45,12 @@ void* allocate_aligned(size_t align, size_t bytes) {
 }  // namespace
 
 EP_EXPORT void* malloc(size_t bytes) noexcept {
-  void* block = elasticpool::try_allocate_small(bytes);
+  void* block = elasticpool::try_allocate(bytes);
   if (EP_LIKELY(block != nullptr)) return block;
   return malloc_slow(bytes);
 }
 
-EP_EXPORT void free(void* block) noexcept {
-  if (EP_UNLIKELY(!elasticpool::try_free_small(block))) elasticpool::heap_free_slow(block);
-}
+EP_EXPORT void free(void* block) noexcept { elasticpool::free_block(block); }
 
 EP_EXPORT void* calloc(size_t count, size_t bytes) noexcept {
   size_t total = 0;

@@ -101,22 +101,18 @@ void* nothrow_aligned(size_t bytes, std::align_val_t align, const char* name,
                          : call_new_handlers(bytes, static_cast<size_t>(align));
 }
 
-EP_ALWAYS_INLINE void free_block(void* block) {
-  if (EP_UNLIKELY(!try_free_small(block))) heap_free_slow(block);
-}
-
 }  // namespace
 
 // Visible although the library hides everything else; the export map names them once more.
 #pragma GCC visibility push(default)
 
 void* operator new(size_t bytes) {
-  void* block = try_allocate_small(bytes);
+  void* block = try_allocate(bytes);
   return EP_LIKELY(block != nullptr) ? block : new_slow(bytes, "_Znwm");
 }
 
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  void* block = try_allocate_small(bytes);
+  void* block = try_allocate(bytes);
   return EP_LIKELY(block != nullptr) ? block : nothrow_slow(bytes, "_ZnwmRKSt9nothrow_t");
 }
 
@@ -129,12 +125,12 @@ void* operator new(size_t bytes, std::align_val_t align, const std::nothrow_t&) 
 }
 
 void* operator new[](size_t bytes) {
-  void* block = try_allocate_small(bytes);
+  void* block = try_allocate(bytes);
   return EP_LIKELY(block != nullptr) ? block : new_slow(bytes, "_Znam");
 }
 
 void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
-  void* block = try_allocate_small(bytes);
+  void* block = try_allocate(bytes);
   return EP_LIKELY(block != nullptr) ? block : nothrow_slow(bytes, "_ZnamRKSt9nothrow_t");
 }
 

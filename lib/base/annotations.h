@@ -20,6 +20,15 @@
 #define EP_EXCLUDES(...) EP_TSA(locks_excluded(__VA_ARGS__))
 #define EP_NO_THREAD_SAFETY_ANALYSIS EP_TSA(no_thread_safety_analysis)
 
+// x keeps its value, and the compiler forgets where it came from: so that it holds on to no address
+// or older form of it, which would cost an instruction on the fast path.
+#define EP_OPAQUE(x) __asm__("" : "+r"(x))
+// What the program has shown already and the compiler cannot see.
+#define EP_ASSUME(x)                   \
+  do {                                 \
+    if (!(x)) __builtin_unreachable(); \
+  } while (false)
+
 #define EP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define EP_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define EP_ALWAYS_INLINE inline __attribute__((always_inline))

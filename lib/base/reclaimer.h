@@ -13,8 +13,8 @@
 
 namespace elasticpool {
 
-enum class Reclaimer : uint8_t { kSmallFrames, kMediumFrames, kExtents };
-inline constexpr size_t kReclaimers = 3;
+enum class Reclaimer : uint8_t { kTinyFrames, kSmallFrames, kMediumFrames, kExtents };
+inline constexpr size_t kReclaimers = 4;
 
 // Gives back up to about `wanted_bytes` of free resident memory; the bytes returned.
 using ReclaimFunction = size_t (*)(size_t wanted_bytes);

@@ -14,7 +14,6 @@ namespace elasticpool {
 namespace {
 
 constexpr unsigned kUsedLevels = kGranulesPerFrame + 1;
-constexpr size_t kFrameHeapZones = 2;  // small and medium
 
 // What a heap keeps when another tier grows.
 constexpr size_t kTradeFloorBytes = 512 * kKiB;
@@ -84,17 +83,20 @@ struct FrameHeap {
   }
 };
 
-constinit FrameHeap g_heaps[kFrameHeapZones][kNodesMax];
+constinit FrameHeap g_heaps[kBlockZones][kNodesMax];
 
 FrameHeap& heap_of(const Zone& zone, NodeId node) {
-  return g_heaps[&zone == &g_small_zone ? 0 : 1][index_of(node) % kNodesMax];
+  return g_heaps[index_of(zone.kind)][index_of(node) % kNodesMax];
 }
 
 // In the order of the zones, then of the nodes: the order in which fork takes their locks.
 template <typename Visit>
 void for_each_heap(Visit visit) {
-  for (size_t node = 0; node < node_rows(); ++node) visit(g_small_zone, g_heaps[0][node]);
-  for (size_t node = 0; node < node_rows(); ++node) visit(g_medium_zone, g_heaps[1][node]);
+  for (const Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
+    for (size_t node = 0; node < node_rows(); ++node) {
+      visit(*zone, g_heaps[index_of(zone->kind)][node]);
+    }
+  }
 }
 
 Frame* frame_at(const Zone& zone, size_t frame) { return static_cast<Frame*>(zone.side_of(frame)); }
@@ -271,8 +273,9 @@ size_t reclaim_from(const Zone& zone, size_t wanted_bytes) {
 }
 
 void trade_for_growth(const Zone& zone) {
-  reclaim_from_others(&zone == &g_small_zone ? Reclaimer::kSmallFrames : Reclaimer::kMediumFrames,
-                      kFrameBytes);
+  static constexpr Reclaimer kSelf[kBlockZones] = {Reclaimer::kTinyFrames, Reclaimer::kSmallFrames,
+                                                   Reclaimer::kMediumFrames};
+  reclaim_from_others(kSelf[index_of(zone.kind)], kFrameBytes);
 }
 
 Frame* frame_holding(const Zone& zone, const void* p) { return frame_at(zone, zone.frame_of(p)); }
@@ -293,6 +296,8 @@ void cut_tail(const Zone& zone, FrameHeap& heap, void* run, size_t granules)
 void buddy_set_retain(size_t retain_bytes) {
   g_retain_bytes.store(retain_bytes, std::memory_order_relaxed);
 }
+
+size_t buddy_reclaim_tiny(size_t wanted_bytes) { return reclaim_from(g_tiny_zone, wanted_bytes); }
 
 size_t buddy_reclaim_small(size_t wanted_bytes) { return reclaim_from(g_small_zone, wanted_bytes); }
 
@@ -404,7 +409,7 @@ size_t buddy_release(size_t keep_bytes) {
 
 BuddyStats buddy_stats(ZoneKind kind) {
   BuddyStats sum;
-  for (FrameHeap& heap : g_heaps[kind == ZoneKind::kSmall ? 0 : 1]) {
+  for (FrameHeap& heap : g_heaps[index_of(kind)]) {
     LockGuard guard(heap.lock);
     sum.frames += heap.stats.frames;
     sum.used_granules += heap.stats.used_granules;

@@ -58,6 +58,7 @@ struct BuddyStats {
 // Free memory that each frame heap keeps resident at first.
 void buddy_set_retain(size_t retain_bytes);
 // For base/reclaimer.h: free memory of the zone goes back, but for a small rest.
+size_t buddy_reclaim_tiny(size_t wanted_bytes);
 size_t buddy_reclaim_small(size_t wanted_bytes);
 size_t buddy_reclaim_medium(size_t wanted_bytes);
 

@@ -69,6 +69,7 @@ bool boot_slow() {
   plan_zones(address_of(anchor), kZoneSides);
   if (&environ != nullptr) load_options_once(environ);
   apply_options();
+  set_reclaimer(Reclaimer::kTinyFrames, buddy_reclaim_tiny);
   set_reclaimer(Reclaimer::kSmallFrames, buddy_reclaim_small);
   set_reclaimer(Reclaimer::kMediumFrames, buddy_reclaim_medium);
   set_reclaimer(Reclaimer::kExtents, large_reclaim);

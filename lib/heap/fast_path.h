@@ -1,59 +1,86 @@
-// The dozen instructions that most requests are: malloc and free of a block up to 1 KiB.
+// The dozen instructions that most requests are: malloc and free of a block of a slab.
 //
 // Who may call  heap/ and preload/, which inline them into malloc, free and the operators.
 // Cost          counted by tests/scenario/golden; no lock, no atomic read-modify-write, no call.
-// Result        nullptr or false: nothing was done, the slow path decides.
+// Result        of the try_ functions nullptr: nothing was done, the slow path decides.
 #pragma once
 
 #include <bit>
 
 #include "base/annotations.h"
+#include "heap/block_zones.h"
+#include "heap/heap.h"
 #include "heap/thread.h"
+#include "magazine/magazine_index.h"
 #include "magazine/thread_cache.h"
-#include "pagemap/zone.h"
 #include "slab/size_classes.h"
 
 namespace elasticpool {
 
-EP_ALWAYS_INLINE void* try_allocate_small(size_t bytes) {
-  if (EP_UNLIKELY(bytes > kSmallBytesMax)) return nullptr;
-  const BlockCode code = kCodeByBytes[bytes];
-  ThreadCache& cache = this_cache();
-  void** top = cache.top[code].get();
-  void* block = top[-1];
-  if (EP_UNLIKELY(block == nullptr)) return nullptr;
-  SmallZoneView::map_of_address_zero[address_of(block) >> kSmallShift] = code;
-  cache.top[code].add(-1);
-  cache.requests[code].add(1);
+// A block of the zone from its magazine.
+template <typename Blocks>
+EP_ALWAYS_INLINE void* pop_block(ThreadCache& cache, size_t magazine) {
+  const uintptr_t step = cache.slot(cache.top_slot(magazine));
+  if (EP_UNLIKELY(step == 0)) return nullptr;
+  EP_OPAQUE(magazine);
+  const auto code = static_cast<BlockCode>(magazine - first_magazine_of(Blocks::kKind));
+  mark_live<Blocks::kShape>(cell_at<Blocks::kShape>(step), code);
+  cache.top[magazine].add(ThreadCache::kPop);
+  void* block = block_at<Blocks::kShape>(step);
+  EP_ASSUME(block != nullptr);
   return block;
 }
 
-EP_ALWAYS_INLINE bool try_free_small(void* block) {
-  const uintptr_t unit = std::rotr(address_of(block) - SmallZoneView::base, kSmallShift);
-  if (EP_UNLIKELY(unit >= SmallZoneView::limit_units)) return false;
-  uint8_t& cell = SmallZoneView::map[unit];
-  const BlockCode code = cell;
+// The block that starts at a step that the zone holds, into its magazine.
+template <typename Blocks>
+EP_ALWAYS_INLINE bool push_block(uintptr_t step) {
+  constexpr size_t kFirst = first_magazine_of(Blocks::kKind);
+  uint8_t* cell = &cell_at<Blocks::kShape>(step);
+  size_t code = match<Blocks::kShape>(*cell, step);
   ThreadCache& cache = this_cache();
-  void** top = cache.top[code].get();
-  // Code 0, no live block, always looks full.
-  if (EP_UNLIKELY(top == cache.limit[code])) return false;
-  cell = kNoBlock;
-  *top = block;
-  cache.top[code].add(1);
+  size_t top = cache.top_slot(kFirst + code);
+  EP_OPAQUE(top);
+  // No live block there, or no cache: a magazine that always looks full.
+  if (EP_UNLIKELY(static_cast<uint16_t>(top) == cache.limit[kFirst + code])) return false;
+  EP_OPAQUE(code);
+  if constexpr (has_places(Blocks::kShape)) EP_OPAQUE(cell);
+  mark_dead<Blocks::kShape>(*cell);
+  cache.slot(top + 1) = step;
+  cache.top[kFirst + code].add(1);
   return true;
 }
 
-// The same for blocks up to 32 KiB, in the medium zone. Larger than a fast path should be inline:
-// for heap_allocate_slow() only.
-EP_ALWAYS_INLINE void* try_allocate_medium(size_t bytes) {
-  const BlockCode code = code_of(class_of_medium_size(bytes));
-  ThreadCache& cache = this_cache();
-  void* block = cache.top[code].get()[-1];
-  if (EP_UNLIKELY(block == nullptr)) return nullptr;
-  g_medium_zone.map[(address_of(block) - g_medium_zone.base) >> kMediumShift] = code;
-  cache.top[code].add(-1);
-  cache.requests[code].add(1);
-  return block;
+EP_ALWAYS_INLINE void* try_allocate(size_t bytes) {
+  if (EP_LIKELY(bytes <= kTinyBytesMax)) {
+    ThreadCache& cache = this_cache();
+    return pop_block<TinyBlocks>(cache, cache.magazine_by_bytes[bytes]);
+  }
+  if (EP_LIKELY(bytes <= kSmallBytesMax)) {
+    ThreadCache& cache = this_cache();
+    return pop_block<SmallBlocks>(cache, cache.magazine_by_bytes[bytes]);
+  }
+  if (EP_UNLIKELY(bytes > kSlabBytesMax)) return nullptr;
+  return pop_block<MediumBlocks>(this_cache(), magazine_of_medium_size(bytes));
+}
+
+// Frees a block, in line where that is a dozen instructions.
+EP_ALWAYS_INLINE void free_block(void* block) {
+  static_assert(TinyBlocks::kShape.step_shift == SmallBlocks::kShape.step_shift);
+  uintptr_t step = step_of<TinyBlocks::kShape>(block);
+  // The slow path turns it back: nobody needs to keep the address.
+  EP_OPAQUE(step);
+  if (EP_LIKELY(g_tiny_zone.holds_step(step))) {
+    if (EP_LIKELY(push_block<TinyBlocks>(step))) return;
+  } else if (EP_LIKELY(g_small_zone.holds_step(step))) {
+    if (EP_LIKELY(push_block<SmallBlocks>(step))) return;
+  } else {
+    constexpr unsigned kMore = MediumBlocks::kShape.step_shift - TinyBlocks::kShape.step_shift;
+    const uintptr_t medium_step = std::rotr(step, kMore);
+    if (EP_LIKELY(g_medium_zone.holds_step(medium_step))) {
+      if (EP_LIKELY(push_block<MediumBlocks>(medium_step))) return;
+    }
+  }
+  heap_free_slow(reinterpret_cast<void*>(std::rotl(step, TinyBlocks::kShape.step_shift)));
 }
 
 }  // namespace elasticpool

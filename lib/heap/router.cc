@@ -7,6 +7,7 @@
 #include "heap/fast_path.h"
 #include "heap/foreign.h"
 #include "heap/heap.h"
+#include "heap/place.h"
 #include "large/extents.h"
 #include "os/vm.h"
 #include "percpu/cpu_cache.h"
@@ -15,84 +16,19 @@
 namespace elasticpool {
 namespace {
 
-constexpr unsigned shift_of(const ClassId id) { return is_small(id) ? kSmallShift : kMediumShift; }
-
-uint8_t& cell_of(const Zone& zone, unsigned shift, const void* block) {
-  return zone.map[(address_of(block) - zone.base) >> shift];
-}
-
-// The code of the live block of the zone that starts at p, kNoBlock otherwise.
-template <unsigned kShift>
-BlockCode live_code(const Zone& zone, const void* p) {
-  const uintptr_t unit = zone.unit_of<kShift>(p);
-  return zone.holds_unit(unit) ? zone.map[unit] : kNoBlock;
-}
-
-// What a pointer is, for everything that is no fast path.
-struct Place {
-  enum Kind : uint8_t { kSlabBlock, kBuddy, kExtent, kDead, kForeign } kind;
-  BlockCode code;
-};
-
-Place locate(const void* p) {
-  if (g_small_zone.holds(p)) {
-    const BlockCode code = live_code<kSmallShift>(g_small_zone, p);
-    return {code == kNoBlock ? Place::kDead : Place::kSlabBlock, code};
-  }
-  if (g_medium_zone.holds(p)) {
-    const BlockCode code = live_code<kMediumShift>(g_medium_zone, p);
-    if (code == kNoBlock) return {Place::kDead, code};
-    return {code == kBuddyBlock ? Place::kBuddy : Place::kSlabBlock, code};
-  }
-  if (g_large_zone.holds(p)) {
-    return {large_usable_bytes(p) != 0 ? Place::kExtent : Place::kDead, kNoBlock};
-  }
-  return {Place::kForeign, kNoBlock};
-}
-
-// Only on the way to a message: looks for the extent's start granule by granule.
-bool inside_live_extent(const void* p) {
-  for (uintptr_t start = round_down(address_of(p), kGranuleBytes); start >= g_large_zone.base;
-       start -= kGranuleBytes) {
-    const size_t bytes = large_usable_bytes(reinterpret_cast<const void*>(start));
-    if (bytes != 0) return address_of(p) - start < bytes;
-  }
-  return false;
-}
-
-// Inside our memory, and no live block starts at p: a block that was one, or its middle?
-bool starts_dead_block(const void* p) {
-  if (g_large_zone.holds(p)) {
-    return address_of(p) % kGranuleBytes == 0 && !inside_live_extent(p);
-  }
-  const bool small = g_small_zone.holds(p);
-  const Zone& zone = small ? g_small_zone : g_medium_zone;
-  const auto* frame = static_cast<const Frame*>(zone.side_of(zone.frame_of(p)));
-  const size_t granule = (address_of(p) - zone.base) % kFrameBytes / kGranuleBytes;
-  // Nothing lives in this granule any more: whoever comes with an address in it freed it before.
-  if (!frame->mapped || (frame->free >> granule & 1) != 0) return true;
-  const void* start = buddy_run_start(zone, p);
-  if (!small && cell_of(zone, kMediumShift, start) == kBuddyBlock) return false;
-  return starts_block(slab_of(zone, p), p);
-}
-
-[[noreturn]] void die_of_free(const void* p) {
-  if (starts_dead_block(p)) die_double_free(p);
-  die_interior_free(p);
+// Bytes of the live block that starts at p in the tiny or the small zone, where most blocks are; 0
+// where none does.
+EP_ALWAYS_INLINE size_t live_small_bytes(const void* p) {
+  const size_t tiny = live_code<TinyBlocks>(p);
+  if (tiny != kNoBlock) return block_bytes_of(class_of_code(ZoneKind::kTiny, tiny));
+  const size_t small = live_code<SmallBlocks>(p);
+  return small == kNoBlock ? 0 : block_bytes_of(class_of_code(ZoneKind::kSmall, small));
 }
 
 // Returns what other caches hold back, so that one more try makes sense.
 void reclaim_for_retry() {
   heap_trim(0);
   large_unmap_free();
-}
-
-void* pop_medium(ThreadCache& cache, BlockCode code) {
-  void* block = cache.top[code].get()[-1];
-  if (block == nullptr) return nullptr;
-  cache.top[code].add(-1);
-  cache.requests[code].add(1);
-  return block;
 }
 
 void* refill(ClassId id) {
@@ -104,20 +40,25 @@ void* refill(ClassId id) {
 }
 
 // Out of line, so that what it saves and restores is not paid for by who finds a block at hand.
-EP_NOINLINE void* allocate_from_class(ClassId id) {
-  const BlockCode code = code_of(id);
-  void* block = pop_medium(this_cache(), code);
+EP_NOINLINE void* allocate_from_slabs(ClassId id) {
+  if (!ensure_booted()) return nullptr;
+  void* block = refill(id);
   if (EP_UNLIKELY(block == nullptr)) {
-    if (!ensure_booted()) return nullptr;
+    reclaim_for_retry();
     block = refill(id);
-    if (EP_UNLIKELY(block == nullptr)) {
-      reclaim_for_retry();
-      block = refill(id);
-      if (block == nullptr) return nullptr;
-    }
+    if (block == nullptr) return nullptr;
   }
-  cell_of(zone_of(id), shift_of(id), block) = code;
+  visit_zone_of(id, [&](auto blocks) {
+    constexpr ZoneShape kShape = decltype(blocks)::kShape;
+    mark_live<kShape>(cell_at<kShape>(step_of<kShape>(block)), code_of(id));
+  });
   return block;
+}
+
+void* allocate_from_class(ClassId id) {
+  void* block = visit_zone_of(
+      id, [id](auto blocks) { return pop_block<decltype(blocks)>(this_cache(), magazine_of(id)); });
+  return EP_LIKELY(block != nullptr) ? block : allocate_from_slabs(id);
 }
 
 void* allocate_buddy(size_t bytes, size_t align_bytes, bool* zeroed) {
@@ -128,7 +69,7 @@ void* allocate_buddy(size_t bytes, size_t align_bytes, bool* zeroed) {
     block = buddy_allocate_block(current_node(), bytes, align_bytes, zeroed);
     if (block == nullptr) return nullptr;
   }
-  cell_of(g_medium_zone, kMediumShift, block) = kBuddyBlock;
+  cell_at<kMediumShape>(step_of<kMediumShape>(block)) = kBuddyBlock;
   return block;
 }
 
@@ -157,20 +98,20 @@ bool aligned_class(size_t bytes, size_t align_bytes, ClassId* id) {
   return index < kClasses;
 }
 
-void free_to_class(void* block, BlockCode code, uint8_t& cell) {
-  cell = kNoBlock;
-  ThreadCache& cache = this_cache();
-  void** top = cache.top[code].get();
-  if (EP_LIKELY(top != cache.limit[code])) {
-    *top = block;
-    cache.top[code].add(1);
-    return;
-  }
+// What push_block() left: the magazine is full, the thread has none, or no block of a slab starts
+// here.
+template <typename Blocks>
+void free_in_zone(void* block, uintptr_t step) {
+  const size_t code = live_code<Blocks>(block);
+  if (EP_UNLIKELY(code == kNoBlock)) die_of_free(block);
+  mark_dead<Blocks::kShape>(cell_at<Blocks::kShape>(step));
+  if (!is_class_code(Blocks::kKind, code)) return buddy_free_block(block);
+  const ClassId id = class_of_code(Blocks::kKind, code);
   ThreadCache* own = cache_for_free();
   if (own != nullptr) {
-    flush_and_push(*own, class_of_code(code), block);
+    flush_and_push(*own, id, block);
   } else {
-    put_one(class_of_code(code), block);
+    put_one(id, block);
   }
 }
 
@@ -181,7 +122,7 @@ bool fits_well(size_t bytes, size_t old_bytes) {
 }
 
 bool resize_in_place(const Place& place, void* block, size_t bytes, size_t old_bytes) {
-  if (place.kind == Place::kBuddy) {
+  if (place.kind == Place::kBuddyGranules) {
     // Small remains go to a slab; what outgrows the tier goes to an extent.
     if (bytes <= kSlabBytesMax || bytes > kBuddyBytesMax) return false;
     return buddy_resize_block(block, bytes);
@@ -198,22 +139,35 @@ void* move_block(void* block, size_t bytes, size_t old_bytes) {
   return moved;
 }
 
+// Out of line, as allocate_from_slabs(). `small_bytes`: of live_small_bytes().
+EP_NOINLINE void* reallocate_slow(void* block, size_t bytes, size_t small_bytes) {
+  if (small_bytes != 0) return move_block(block, bytes, small_bytes);
+  const Place place = locate(block);
+  if (place.kind == Place::kForeign) return foreign_reallocate(block, bytes);
+  if (place.kind == Place::kDeadPlace) die_dead_realloc(block);
+  const size_t old_bytes = heap_usable_bytes(block);
+  if (bytes > kRequestBytesMax) return nullptr;
+  if (place.kind == Place::kExtent) {
+    if (bytes > kBuddyBytesMax) {
+      void* resized = large_reallocate(block, bytes);
+      if (resized != nullptr) return resized;
+    }
+  } else if (resize_in_place(place, block, bytes, old_bytes)) {
+    return block;
+  }
+  return move_block(block, bytes, old_bytes);
+}
+
 }  // namespace
 
 void* heap_allocate_slow(size_t bytes) {
-  if (EP_LIKELY(bytes <= kSlabBytesMax)) {
-    if (bytes > kSmallBytesMax) {
-      void* block = try_allocate_medium(bytes);
-      if (EP_LIKELY(block != nullptr)) return block;
-    }
-    return allocate_from_class(class_of_size(bytes));
-  }
+  if (EP_LIKELY(bytes <= kSlabBytesMax)) return allocate_from_slabs(class_of_size(bytes));
   bool zeroed = false;
   return allocate_above_slabs(bytes, kMinAlignBytes, &zeroed);
 }
 
 void* heap_allocate(size_t bytes) {
-  void* block = try_allocate_small(bytes);
+  void* block = try_allocate(bytes);
   return EP_LIKELY(block != nullptr) ? block : heap_allocate_slow(bytes);
 }
 
@@ -236,25 +190,16 @@ void* heap_allocate_aligned(size_t bytes, size_t align_bytes) {
   return allocate_above_slabs(bytes, align_bytes, &zeroed);
 }
 
-void heap_free(void* block) {
-  if (EP_UNLIKELY(!try_free_small(block))) heap_free_slow(block);
-}
+void heap_free(void* block) { free_block(block); }
 
 void heap_free_slow(void* block) {
-  const uintptr_t unit = g_medium_zone.unit_of<kMediumShift>(block);
-  if (EP_LIKELY(g_medium_zone.holds_unit(unit))) {
-    uint8_t& cell = g_medium_zone.map[unit];
-    const BlockCode code = cell;
-    if (EP_UNLIKELY(code == kNoBlock)) die_of_free(block);
-    if (code != kBuddyBlock) return free_to_class(block, code, cell);
-    cell = kNoBlock;
-    return buddy_free_block(block);
-  }
   if (block == nullptr) return;
-  const Place place = locate(block);
-  switch (place.kind) {
-    case Place::kSlabBlock:
-      return free_to_class(block, place.code, cell_of(g_small_zone, kSmallShift, block));
+  const uintptr_t step = step_of<kSmallShape>(block);
+  if (g_tiny_zone.holds_step(step)) return free_in_zone<TinyBlocks>(block, step);
+  if (g_small_zone.holds_step(step)) return free_in_zone<SmallBlocks>(block, step);
+  const uintptr_t medium_step = step_of<kMediumShape>(block);
+  if (g_medium_zone.holds_step(medium_step)) return free_in_zone<MediumBlocks>(block, medium_step);
+  switch (locate(block).kind) {
     case Place::kExtent:
       if (!large_free(block)) die_of_free(block);
       return;
@@ -266,15 +211,14 @@ void heap_free_slow(void* block) {
 }
 
 size_t heap_usable_bytes(const void* block) {
-  // Most often a small block.
-  const BlockCode small_code = live_code<kSmallShift>(g_small_zone, block);
-  if (EP_LIKELY(small_code != kNoBlock)) return block_bytes_of(class_of_code(small_code));
+  const size_t small_bytes = live_small_bytes(block);
+  if (EP_LIKELY(small_bytes != 0)) return small_bytes;
   if (block == nullptr) return 0;
   const Place place = locate(block);
   switch (place.kind) {
     case Place::kSlabBlock:
-      return block_bytes_of(class_of_code(place.code));
-    case Place::kBuddy:
+      return block_bytes_of(place.id);
+    case Place::kBuddyGranules:
       return buddy_run_bytes(g_medium_zone, block);
     case Place::kExtent:
       return large_usable_bytes(block);
@@ -296,27 +240,10 @@ size_t heap_good_bytes(size_t bytes, size_t align_bytes) {
 }
 
 void* heap_reallocate(void* block, size_t bytes) {
-  if (block == nullptr) return heap_allocate(bytes);
-  // Most often a small block that still fits.
-  const BlockCode small_code = live_code<kSmallShift>(g_small_zone, block);
-  if (EP_LIKELY(small_code != kNoBlock)) {
-    const size_t old_bytes = block_bytes_of(class_of_code(small_code));
-    return fits_well(bytes, old_bytes) ? block : move_block(block, bytes, old_bytes);
-  }
-  const Place place = locate(block);
-  if (place.kind == Place::kForeign) return foreign_reallocate(block, bytes);
-  if (place.kind == Place::kDead) die_dead_realloc(block);
-  const size_t old_bytes = heap_usable_bytes(block);
-  if (bytes > kRequestBytesMax) return nullptr;
-  if (place.kind == Place::kExtent) {
-    if (bytes > kBuddyBytesMax) {
-      void* resized = large_reallocate(block, bytes);
-      if (resized != nullptr) return resized;
-    }
-  } else if (resize_in_place(place, block, bytes, old_bytes)) {
-    return block;
-  }
-  return move_block(block, bytes, old_bytes);
+  if (EP_UNLIKELY(block == nullptr)) return heap_allocate(bytes);
+  const size_t small_bytes = live_small_bytes(block);
+  if (EP_LIKELY(small_bytes != 0) && fits_well(bytes, small_bytes)) return block;
+  return reallocate_slow(block, bytes, small_bytes);
 }
 
 size_t heap_trim(size_t keep_bytes) {

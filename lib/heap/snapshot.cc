@@ -67,7 +67,7 @@ void add_up_classes(HeapSnapshot* out) {
 }
 
 void take_frames(HeapSnapshot* out) {
-  for (const ZoneKind kind : {ZoneKind::kSmall, ZoneKind::kMedium}) {
+  for (const ZoneKind kind : {ZoneKind::kTiny, ZoneKind::kSmall, ZoneKind::kMedium}) {
     const BuddyStats stats = buddy_stats(kind);
     out->frames += stats.frames;
     out->buddy.free_resident_bytes += stats.free_dirty_granules * kGranuleBytes;

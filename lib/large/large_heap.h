@@ -60,10 +60,11 @@ class LargeHeap {
   static Range& range(RangeId id) { return records_.range(id); }
   // The record of the live extent that starts at p.
   static RangeId live_at(const void* p) {
-    const uintptr_t unit = g_large_zone.unit_of<kLargeShift>(p);
-    if (!g_large_zone.holds_unit(unit)) return kNoRange;
+    const uintptr_t step = step_of<kLargeShape>(p);
+    if (!g_large_zone.holds_step(step)) return kNoRange;
+    const auto granule = static_cast<uint32_t>(step - g_large_zone.first_step);
     // order[extent]: sees the record as publish() left it.
-    return cell(static_cast<uint32_t>(unit)).load(std::memory_order_acquire);
+    return cell(granule).load(std::memory_order_acquire);
   }
 
   void configure(FitPolicy fit, size_t retain_bytes) EP_REQUIRES(lock) {

@@ -78,7 +78,7 @@ bool LargeHeap::claim(const ExtentRequest& request, size_t skip_frames) {
 bool LargeHeap::reaches(uint32_t from, uint32_t granules) {
   const uint32_t run = index_.free_run(from, granules);
   if (run == granules) return true;
-  if (from + run != g_large_zone.limit_units.load(std::memory_order_relaxed)) return false;
+  if (from + run != g_large_zone.published_steps()) return false;
   return claim({.granules = granules - run, .align = 1, .usable_bytes = 0}, 0);
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/check.h"
 #include "base/lock.h"
 #include "magazine/tuner.h"
 #include "os/meta_arena.h"
@@ -28,6 +29,8 @@ struct Registry {
   Lock lock{LockRank::kThreads};
   // Those of living threads; in the child of a fork also those of the threads that its parent had.
   CacheList caches EP_GUARDED_BY(lock);
+  // The records of dead ones.
+  CacheList spare EP_GUARDED_BY(lock);
   // How many forks lie between the first process and this one. A cache of an earlier one is lost.
   uint32_t generation EP_GUARDED_BY(lock) = 0;
   ClassHistory history[kClasses] EP_GUARDED_BY(lock);
@@ -36,84 +39,85 @@ struct Registry {
 constinit Registry g_registry;
 constinit std::atomic<uint64_t> g_uncached[kClasses] = {};
 
-// The one slot of every magazine that holds nothing.
-constinit void* g_no_slots[1] = {nullptr};
+constexpr auto kFirstSlot = static_cast<uint32_t>(sizeof(ThreadCache) / sizeof(uintptr_t));
+constexpr auto kEndSlot = static_cast<uint32_t>(kCacheBytes / sizeof(uintptr_t));
+static_assert(sizeof(ThreadCache) % sizeof(uintptr_t) == 0);
+// When the pops of a magazine leave its top, long before they would run over.
+constexpr uint64_t kPopsMax = uint64_t{1} << 63;
 
-void vacate(ThreadCache& cache, size_t code) {
-  cache.base[code].set(g_no_slots);
-  cache.top[code].set(g_no_slots + 1);
-  cache.limit[code] = g_no_slots + 1;
-  cache.use[code].slots.set(0);
+// A block of the class as it lies in a slot, and back.
+uintptr_t step_of_block(ClassId id, const void* block) {
+  return address_of(block) >> shape_of(zone_kind_of(id)).step_shift;
+}
+void* block_of_step(ClassId id, uintptr_t step) {
+  return reinterpret_cast<void*>(step << shape_of(zone_kind_of(id)).step_shift);
 }
 
-constexpr ThreadCache make_vacant_cache() {
-  ThreadCache cache;
-  for (size_t code = 0; code < kCodes; ++code) {
-    cache.base[code].set(g_no_slots);
-    cache.top[code].set(g_no_slots + 1);
-    cache.limit[code] = g_no_slots + 1;
-  }
-  return cache;
-}
+ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
 
-size_t block_bytes_of_code(size_t code) { return kSizeClasses[code - 1].block_bytes; }
+size_t held_blocks(const ThreadCache& cache, ClassId id) {
+  return size_t{cache.top_slot(magazine_of(id))} - cache.use[index_of(id)].base.get();
+}
 
 // Takes up to kBatchMax of the lowest blocks out of the magazine, then puts them back where they
 // live; how many.
-size_t put_back_lowest(ThreadCache& cache, size_t code, size_t count) {
+size_t put_back_lowest(ThreadCache& cache, ClassId id, size_t count) {
   void* batch[kBatchMax];
-  void** base = cache.base[code].get();
-  const auto held = static_cast<size_t>(cache.top[code].get() - base - 1);
+  ClassUse& use = cache.use[index_of(id)];
+  const size_t held = held_blocks(cache, id);
   if (count > held) count = held;
   if (count > kBatchMax) count = kBatchMax;
   if (count == 0) return 0;
-  memcpy(batch, base + 1, count * sizeof *batch);
-  memmove(base + 1, base + 1 + count, (held - count) * sizeof *base);
-  cache.top[code].set(base + 1 + (held - count));
-  cache.use[code].flushes.add(1);
-  put_blocks(class_of_code(code), batch, count);
+  uintptr_t* first = &cache.slot(use.base.get() + 1);
+  for (size_t i = 0; i < count; ++i) batch[i] = block_of_step(id, first[i]);
+  memmove(first, first + count, (held - count) * sizeof *first);
+  cache.set_top_slot(magazine_of(id), use.base.get() + (held - count));
+  use.flushes.add(1);
+  put_blocks(id, batch, count);
   return count;
 }
 
-void put_back_all(ThreadCache& cache, size_t code) {
-  while (put_back_lowest(cache, code, kBatchMax) != 0) {
+void put_back_all(ThreadCache& cache, ClassId id) {
+  while (put_back_lowest(cache, id, kBatchMax) != 0) {
   }
 }
 
-// Moves the magazine to an array of `slots`; what does not fit must have been put back before.
-// Keeps the old one when there is no memory.
-bool resize(ThreadCache& cache, size_t code, uint32_t slots) {
-  ClassUse& use = cache.use[code];
-  const size_t block_bytes = block_bytes_of_code(code);
-  void** old_base = cache.base[code].get();
+// Moves the magazine to an array of `slots`, 0: to none; what does not fit must have been put back
+// before.
+void resize(ThreadCache& cache, ClassId id, uint32_t slots) {
+  ClassUse& use = cache.use[index_of(id)];
+  const size_t magazine = magazine_of(id);
+  const size_t block_bytes = block_bytes_of(id);
+  const uint32_t old_base = use.base.get();
   const uint32_t old_slots = use.slots.get();
-  const auto held = static_cast<size_t>(cache.top[code].get() - old_base - 1);
-  if (slots == 0) {
-    vacate(cache, code);
-  } else {
-    auto** base = static_cast<void**>(meta_allocate(slots * sizeof(void*)));
-    if (base == nullptr) return false;
-    memcpy(base + 1, old_base + 1, held * sizeof *base);
-    cache.base[code].set(base);
-    cache.top[code].set(base + 1 + held);
-    cache.limit[code] = base + 1 + capacity_of(slots, block_bytes);
-    use.slots.set(slots);
+  const size_t held = held_blocks(cache, id);
+  uintptr_t* const record = &cache.slot(0);
+  uint32_t base = 0;
+  if (slots != 0) {
+    base = cache.space.take(record, slots, kFirstSlot, kEndSlot);
+    EP_CHECK(base != 0);
+    record[base] = 0;
+    memcpy(record + base + 1, record + old_base + 1, held * sizeof *record);
   }
-  cache.capacity_bytes += capacity_of(slots, block_bytes) * block_bytes;
+  const uint32_t capacity = capacity_of(slots, block_bytes);
+  use.base.set(base);
+  use.slots.set(slots);
+  cache.set_top_slot(magazine, base + held);
+  cache.limit[magazine] = static_cast<uint16_t>(base + capacity);
+  cache.capacity_bytes += capacity * block_bytes;
   cache.capacity_bytes -= capacity_of(old_slots, block_bytes) * block_bytes;
-  if (old_slots != 0) meta_give_back(old_base, old_slots * sizeof(void*));
-  return true;
+  if (old_slots != 0) cache.space.give(record, old_base, old_slots);
 }
 
 // Empties and halves what was not used for a while.
 void tick(ThreadCache& cache) {
   cache.next_tick = cache.events + kTickEvents;
-  for (size_t code = 1; code < kCodes; ++code) {
-    ClassUse& use = cache.use[code];
+  for (size_t i = 0; i < kClasses; ++i) {
+    ClassUse& use = cache.use[i];
     const uint32_t slots = use.slots.get();
     if (slots == 0 || cache.events - use.last_event < kIdleEvents) continue;
-    put_back_all(cache, code);
-    resize(cache, code, slots > kSlotsMin ? slots / 2 : 0);
+    put_back_all(cache, class_at(i));
+    resize(cache, class_at(i), slots > kSlotsMin ? slots / 2 : 0);
     use.last_event = cache.events;
   }
 }
@@ -125,43 +129,53 @@ size_t room_bytes_of(const ThreadCache& cache) {
 
 // Lets go of the magazine that was longest without an event, if that is long enough ago.
 void evict_idlest(ThreadCache& cache) {
-  size_t idlest = 0;
+  size_t idlest = kClasses;
   uint32_t longest = kHotEvents;
-  for (size_t code = 1; code < kCodes; ++code) {
-    const uint32_t idle = cache.events - cache.use[code].last_event;
-    if (cache.use[code].slots.get() == 0 || idle <= longest) continue;
-    idlest = code;
+  for (size_t i = 0; i < kClasses; ++i) {
+    const uint32_t idle = cache.events - cache.use[i].last_event;
+    if (cache.use[i].slots.get() == 0 || idle <= longest) continue;
+    idlest = i;
     longest = idle;
   }
-  if (idlest == 0) return;
-  put_back_all(cache, idlest);
-  resize(cache, idlest, 0);
+  if (idlest == kClasses) return;
+  put_back_all(cache, class_at(idlest));
+  resize(cache, class_at(idlest), 0);
 }
 
-// Counts a miss or an overflow and lets the magazine grow; its capacity, 0 without memory.
-uint32_t note_event(ThreadCache& cache, size_t code) {
-  ClassUse& use = cache.use[code];
+// Before they run over. Who reads both meanwhile counts them twice or not at all.
+void move_pops(ThreadCache& cache, ClassId id) {
+  OwnerCell<uint64_t>& top = cache.top[magazine_of(id)];
+  if (EP_LIKELY(top.get() < kPopsMax)) return;
+  cache.use[index_of(id)].popped.add(static_cast<ptrdiff_t>(top.get() >> ThreadCache::kPopsShift));
+  top.set(top.get() & UINT16_MAX);
+}
+
+// Counts a miss or an overflow and lets the magazine grow; its capacity, 0 where the thread's
+// budget is used up.
+uint32_t note_event(ThreadCache& cache, ClassId id) {
+  ClassUse& use = cache.use[index_of(id)];
   ++cache.events;
   const bool hot = cache.events - use.last_event < kHotEvents;
   use.last_event = cache.events;
+  move_pops(cache, id);
   if (cache.events - cache.next_tick < UINT32_MAX / 2) tick(cache);
-  const size_t block_bytes = block_bytes_of_code(code);
+  const size_t block_bytes = block_bytes_of(id);
   uint32_t slots = grown_slots(use.slots.get(), hot, block_bytes, room_bytes_of(cache));
   if (slots == 0) {
     evict_idlest(cache);
     slots = grown_slots(0, hot, block_bytes, room_bytes_of(cache));
   }
-  if (slots != use.slots.get()) resize(cache, code, slots);
-  return capacity_of(use.slots.get(), block_bytes_of_code(code));
+  if (slots != use.slots.get()) resize(cache, id, slots);
+  return capacity_of(slots, block_bytes);
 }
 
-void add_history(ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
-  for (size_t code = 1; code < kCodes; ++code) {
-    ClassHistory& history = g_registry.history[code - 1];
-    history.requests += cache.requests[code].get();
-    history.missed += cache.use[code].missed.get();
-    history.refills += cache.use[code].refills.get();
-    history.flushes += cache.use[code].flushes.get();
+void add_history(const ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    ClassHistory& history = g_registry.history[i];
+    history.requests += cache.requests(class_at(i));
+    history.missed += cache.use[i].missed.get();
+    history.refills += cache.use[i].refills.get();
+    history.flushes += cache.use[i].flushes.get();
   }
 }
 
@@ -176,51 +190,46 @@ void start_sum(size_t index, MagazineStats* sum) EP_REQUIRES(g_registry.lock) {
 }
 
 void add_cache(const ThreadCache& cache, size_t index, bool is_lost, MagazineStats* sum) {
-  const size_t code = index + 1;
-  sum->requests += cache.requests[code].peek();
-  sum->missed += cache.use[code].missed.peek();
-  sum->refills += cache.use[code].refills.peek();
-  sum->flushes += cache.use[code].flushes.peek();
+  const ClassUse& use = cache.use[index];
+  sum->requests += cache.requests(class_at(index));
+  sum->missed += use.missed.peek();
+  sum->refills += use.refills.peek();
+  sum->flushes += use.flushes.peek();
   uint64_t& blocks = is_lost ? sum->lost_blocks : sum->cached_blocks;
-  blocks += cache.cached_blocks(static_cast<BlockCode>(code));
-}
-
-void vacate_all(ThreadCache& cache) {
-  for (size_t code = 0; code < kCodes; ++code) vacate(cache, code);
+  blocks += cache.cached_blocks(class_at(index));
 }
 
 }  // namespace
 
-constinit ThreadCache g_vacant_cache = make_vacant_cache();
+constinit ThreadCache g_vacant_cache;
 
 void* refill_and_pop(ThreadCache& cache, ClassId id) {
-  const size_t code = code_of(id);
-  const uint32_t capacity = note_event(cache, code);
+  ClassUse& use = cache.use[index_of(id)];
+  const uint32_t capacity = note_event(cache, id);
   void* batch[kBatchMax];
-  // Without an array (no memory for it) one block at a time.
-  const size_t wanted = cache.use[code].slots.get() == 0 ? 1 : refill_batch(capacity);
+  // Without an array one block at a time.
+  const size_t wanted = capacity == 0 ? 1 : refill_batch(capacity);
   const size_t count = take_blocks(id, batch, wanted);
   if (count == 0) return nullptr;
-  cache.requests[code].add(1);
-  cache.use[code].missed.add(1);
-  cache.use[code].refills.add(1);
+  use.missed.add(1);
+  use.refills.add(1);
   // Upside down: the lowest address is handed out first.
-  void** top = cache.top[code].get();
-  for (size_t i = count; i-- > 1;) *top++ = batch[i];
-  cache.top[code].set(top);
+  size_t top = cache.top_slot(magazine_of(id));
+  for (size_t i = count; i-- > 1;) cache.slot(++top) = step_of_block(id, batch[i]);
+  cache.set_top_slot(magazine_of(id), top);
   return batch[0];
 }
 
 void flush_and_push(ThreadCache& cache, ClassId id, void* block) {
-  const size_t code = code_of(id);
-  const uint32_t capacity = note_event(cache, code);
-  if (cache.use[code].slots.get() == 0) return put_one(id, block);
-  if (cache.top[code].get() == cache.limit[code]) {
-    put_back_lowest(cache, code, refill_batch(capacity));
+  const uint32_t capacity = note_event(cache, id);
+  if (capacity == 0) return put_one(id, block);
+  const size_t magazine = magazine_of(id);
+  if (cache.top_slot(magazine) == cache.limit[magazine]) {
+    put_back_lowest(cache, id, refill_batch(capacity));
   }
-  void** top = cache.top[code].get();
-  *top = block;
-  cache.top[code].set(top + 1);
+  const size_t top = size_t{cache.top_slot(magazine)} + 1;
+  cache.slot(top) = step_of_block(id, block);
+  cache.set_top_slot(magazine, top);
 }
 
 void* take_one(ClassId id) {
@@ -231,10 +240,15 @@ void* take_one(ClassId id) {
 void put_one(ClassId id, void* block) { put_blocks(id, &block, 1); }
 
 ThreadCache* make_cache() {
-  void* memory = meta_allocate(sizeof(ThreadCache));
+  void* memory = nullptr;
+  {
+    LockGuard guard(g_registry.lock);
+    memory = g_registry.spare.pop_front();
+  }
+  if (memory == nullptr) memory = meta_map(kCacheBytes);
   if (memory == nullptr) return nullptr;
   auto* cache = new (memory) ThreadCache;
-  vacate_all(*cache);
+  cache->magazine_by_bytes = kMagazineByBytes;
   LockGuard guard(g_registry.lock);
   cache->generation = g_registry.generation;
   g_registry.caches.push_front(cache);
@@ -242,21 +256,19 @@ ThreadCache* make_cache() {
 }
 
 void flush_all(ThreadCache& cache) {
-  for (size_t code = 1; code < kCodes; ++code) {
-    if (cache.use[code].slots.get() == 0) continue;
-    put_back_all(cache, code);
-    resize(cache, code, 0);
+  for (size_t i = 0; i < kClasses; ++i) {
+    if (cache.use[i].slots.get() == 0) continue;
+    put_back_all(cache, class_at(i));
+    resize(cache, class_at(i), 0);
   }
 }
 
 void retire_cache(ThreadCache* cache) {
   flush_all(*cache);
-  {
-    LockGuard guard(g_registry.lock);
-    g_registry.caches.remove(cache);
-    add_history(*cache);
-  }
-  meta_give_back(cache, sizeof *cache);
+  LockGuard guard(g_registry.lock);
+  g_registry.caches.remove(cache);
+  add_history(*cache);
+  g_registry.spare.push_front(cache);
 }
 
 void magazine_stats(MagazineTable* table) {

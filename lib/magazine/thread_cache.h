@@ -1,16 +1,22 @@
 // A thread's magazines: for each size class an array of blocks that only this thread touches.
 //
-// What it is    a stack of pointers a class. malloc pops, free pushes; when one is empty it is
+// What it is    a stack of blocks a class. malloc pops, free pushes; when one is empty it is
 //               filled, when it is full half of it is emptied, both in batches through percpu/.
 // After         Bonwick and Adams, "Magazines and Vmem" (2001).
 // Threads       the owner only. Other threads may peek() for statistics.
-// Fast path     top[code] points behind the last block; the slot below the first holds nullptr, so
-//               one load says both "which block" and "empty". Code 0, "no block starts here", has
-//               a magazine that is always empty and always full: what goes wrong ends in the slow
-//               path without a branch of its own.
-// Invariant     base[code] <= top[code] - 1, top[code] <= limit[code]; slots are never shared.
-// Vacant        a thread without a cache (not born yet, or dead) has g_vacant_cache: all magazines
-//               empty and full, so there is no "initialised?" branch. Nobody writes to it.
+// Record        one mapping of kCacheBytes for all of a thread: this header, behind it the arrays.
+//               Slots of 8 bytes, numbered from the record's start. A block lies in a slot as its
+//               step (pagemap/block_cell.h): in the tiny zone that is its cell's address.
+// Top           one word a magazine: its low 16 bits are the slot of the last block, the rest count
+//               the pops so far. So a pop is one addition of kPop, and the count costs nothing. The
+//               slot below the first block holds 0, so one load says both "which block" and
+//               "empty".
+// Vacant        slot 0 holds 0, and a magazine without an array has its top and its limit there:
+//               it is empty and full. So has the whole of g_vacant_cache, which a thread without a
+//               cache (not born yet, or dead) has: there is no "initialised?" branch. Nobody writes
+//               to it.
+// Invariant     with an array: base <= top's slot <= limit = base + capacity < base + slots; arrays
+//               do not overlap.
 // Fork          the child of a fork gives up the caches of its parent's other threads, with the
 //               blocks in them: the kernel copies their pages at different moments, so a cache in
 //               use may show a block in two slots. They stay on the list as what they have become,
@@ -21,37 +27,45 @@
 //               MEMPOOL_MAGAZINE_BYTES for the thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/annotations.h"
+#include "base/bits.h"
 #include "base/list.h"
 #include "base/owner_cell.h"
 #include "base/units.h"
-#include "pagemap/zone.h"
+#include "magazine/magazine_index.h"
+#include "magazine/slot_space.h"
+#include "magazine/tuner.h"
 #include "slab/size_classes.h"
 
 namespace elasticpool {
 
-// Block codes that have a magazine: 0 (none) and one for each class.
-inline constexpr size_t kCodes = kClasses + 1;
-
 struct ClassUse {
-  OwnerCell<uint32_t> slots;    // capacity + 1 for the sentinel; 0: no array yet
+  OwnerCell<uint32_t> base;     // the slot below its magazine's first block
+  OwnerCell<uint32_t> slots;    // of its array, `base` included; 0: no array
   uint32_t last_event = 0;      // the cache's event count when this class last missed or overflowed
   OwnerCell<uint64_t> refills;  // batches taken
   OwnerCell<uint64_t> flushes;  // batches put back
   OwnerCell<uint64_t> missed;   // requests that found the magazine empty
+  OwnerCell<uint64_t> popped;   // pops that the top counts no more
 };
 
 struct ThreadCache {
-  OwnerCell<void**> top[kCodes];
-  void** limit[kCodes] = {};
-  // Requests served, misses included.
-  OwnerCell<uint64_t> requests[kCodes];
+  static constexpr unsigned kPopsShift = 16;
+  // One pop more, one slot down.
+  static constexpr uint64_t kPop = (uint64_t{1} << kPopsShift) - 1;
 
-  OwnerCell<void**> base[kCodes];
-  ClassUse use[kCodes];
+  uintptr_t nothing = 0;  // slot 0
+  OwnerCell<uint64_t> top[kMagazines];
+  uint16_t limit[kMagazines] = {};
+  // kMagazineByBytes, at hand where the cache is; in the vacant cache all zero, a vacant magazine.
+  std::array<uint8_t, kSmallBytesMax + 1> magazine_by_bytes = {};
+
+  ClassUse use[kClasses];
+  SlotSpace space;
   Link<ThreadCache> link;
   size_t capacity_bytes = 0;  // sum over the classes of capacity * block size
   uint32_t events = 0;        // misses and overflows so far
@@ -59,17 +73,42 @@ struct ThreadCache {
   // Of its process, by the forks that led to it: see Registry. Guarded by the registry's lock.
   uint32_t generation = 0;
 
+  EP_ALWAYS_INLINE uintptr_t& slot(size_t index) {
+    return reinterpret_cast<uintptr_t*>(this)[index];
+  }
+  EP_ALWAYS_INLINE uint16_t top_slot(size_t magazine) const {
+    return static_cast<uint16_t>(top[magazine].get());
+  }
+  void set_top_slot(size_t magazine, size_t slot) {
+    top[magazine].set((top[magazine].get() & ~uint64_t{UINT16_MAX}) | slot);
+  }
+
   // Any thread. While the owner moves the magazine to another array the bottom may be of one and
   // the top of the other: then it is some number from 0 to what either array holds.
-  size_t cached_blocks(BlockCode code) const {
-    void** const bottom = base[code].peek();
-    void** const now = top[code].peek();
-    const size_t slots = use[code].slots.peek();
-    if (slots == 0 || now <= bottom) return 0;
-    const auto held = static_cast<size_t>(now - bottom - 1);
-    return held < slots ? held : slots - 1;
+  size_t cached_blocks(ClassId id) const {
+    const ClassUse& its = use[index_of(id)];
+    const size_t slot = static_cast<uint16_t>(top[magazine_of(id)].peek());
+    const size_t base = its.base.peek();
+    const size_t slots = its.slots.peek();
+    if (slots == 0 || slot <= base) return 0;
+    return slot - base < slots ? slot - base : slots - 1;
+  }
+  // Any thread. Those that the magazine served, and those that found it empty. Exact up to 2^48
+  // requests in a row without a miss or an overflow.
+  uint64_t requests(ClassId id) const {
+    const ClassUse& its = use[index_of(id)];
+    return (top[magazine_of(id)].peek() >> kPopsShift) + its.popped.peek() + its.missed.peek();
   }
 };
+
+// Room for every array that the classes can have at once, of all sizes.
+constexpr size_t make_cache_bytes() {
+  size_t slots = 0;
+  for (const SizeClass& c : kSizeClasses) slots += size_t{2} * slots_max(c.block_bytes);
+  return round_up(sizeof(ThreadCache) + slots * sizeof(uintptr_t), 16 * kKiB);
+}
+inline constexpr size_t kCacheBytes = make_cache_bytes();
+static_assert(kCacheBytes / sizeof(uintptr_t) <= UINT16_MAX, "a slot's number has 16 bits");
 
 extern ThreadCache g_vacant_cache;
 
@@ -103,7 +142,7 @@ struct MagazineTable {
   uint64_t lost_caches = 0;
 };
 // Exact while the owners do nothing; else each cell is of a moment of its own.
-// Cost  one lock, which holds up births and deaths of threads; 3 KiB are read of each cache.
+// Cost  one lock, which holds up births and deaths of threads; 5 KiB are read of each cache.
 void magazine_stats(MagazineTable* table);
 // Requests that were served without a cache.
 void count_uncached(ClassId id);

@@ -73,6 +73,14 @@ void meta_give_back(void* record, size_t bytes) {
   stack = free_record;
 }
 
+void* meta_map(size_t bytes) {
+  void* record = vm().map_anywhere(round_up(bytes, page_bytes()));
+  if (record == nullptr) return nullptr;
+  LockGuard guard(g_arena.lock);
+  g_arena.mapped_bytes += round_up(bytes, page_bytes());
+  return record;
+}
+
 size_t meta_mapped_bytes() {
   LockGuard guard(g_arena.lock);
   return g_arena.mapped_bytes;

@@ -15,6 +15,9 @@ namespace elasticpool {
 void* meta_allocate(size_t bytes);
 // `bytes` as asked. The record may be reused at once.
 void meta_give_back(void* record, size_t bytes);
+// A record of its own mapping, for good: zeroed, at the start of a page; nullptr when the system
+// refuses. For what is large and mostly never touched.
+void* meta_map(size_t bytes);
 // Bytes taken from the system so far.
 size_t meta_mapped_bytes();
 

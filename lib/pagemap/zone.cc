@@ -1,24 +1,21 @@
 // See zone.h.
 #include "pagemap/zone.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "os/vm.h"
 
 namespace elasticpool {
 
+constinit Zone g_tiny_zone;
 constinit Zone g_small_zone;
 constinit Zone g_medium_zone;
 constinit Zone g_large_zone;
 
-constinit uintptr_t SmallZoneView::base = 0;
-constinit uintptr_t SmallZoneView::limit_units = 0;
-constinit uint8_t* SmallZoneView::map = nullptr;
-constinit uint8_t* SmallZoneView::map_of_address_zero = nullptr;
-
 namespace {
 
-// Tables grow by this many frames: 512 KiB of map in the small zone, 64 KiB in the medium.
+// Tables grow by this many frames: 512 KiB of map in the tiny zone, 64 KiB in the medium.
 constexpr size_t kTableStepFrames = 4;
 // The large zone's map is 128 bytes a frame; a step of it is a page or more on every kernel.
 constexpr size_t kLargeTableStepFrames = 512;
@@ -27,37 +24,47 @@ constexpr unsigned kUnitShareLog2 = 6;
 constexpr size_t kUnitBytesMax = 1024 * kGiB;
 // Where mappings lie low (valgrind: from 64 MiB up), the zones lie above them instead.
 constexpr uintptr_t kLowAnchor = 64 * kGiB;
-constexpr uintptr_t kTopAboveLowAnchor = 2048 * kGiB;
+constexpr uintptr_t kAnchorAboveLow = 65536 * kGiB;
+// A zone starts at a multiple of it, so that its map starts at a page of any size.
+constexpr size_t kBaseAlignBytes = 8 * kMiB;
+static_assert(kBaseAlignBytes >> kMediumShape.unit_shift >= 64 * kKiB);
 
 constinit std::atomic<size_t> g_tables_bytes{0};
 
 size_t table_step(const Zone& zone) {
-  return zone.shift == kLargeShift ? kLargeTableStepFrames : kTableStepFrames;
+  return zone.kind == ZoneKind::kLarge ? kLargeTableStepFrames : kTableStepFrames;
 }
 
 size_t map_bytes(const Zone& zone, size_t frames) {
-  return (frames * kFrameBytes >> zone.shift) * zone.map_bytes_per_unit;
+  return (frames * kFrameBytes >> zone.shape.unit_shift) * zone.map_bytes_per_unit;
 }
 
 struct ZonePlan {
   Zone* zone;
-  unsigned shift;
-  size_t map_bytes_per_unit;
+  ZoneKind kind;
+  ZoneShape shape;
   size_t span_bytes;
   size_t side_bytes_per_frame;
 };
 
-// Takes the zone's ranges downwards from `top`; returns where the next may end.
+// Takes the zone's ranges downwards from `top`; returns where the next may end. The maps of blocks
+// are not among them: they lie where the shift puts them, at 1/16 of the zones' addresses at most
+// and 1/128 of them at least, so below the zones and apart from each other.
 uintptr_t place(const ZonePlan& plan, uintptr_t top) {
   Zone& zone = *plan.zone;
-  zone.shift = plan.shift;
-  zone.map_bytes_per_unit = plan.map_bytes_per_unit;
+  zone.kind = plan.kind;
+  zone.shape = plan.shape;
   zone.side_bytes_per_frame = plan.side_bytes_per_frame;
   zone.frames_max = plan.span_bytes / kFrameBytes;
-  zone.base = round_down(top - plan.span_bytes, kFrameBytes);
-  const uintptr_t map = round_down(zone.base - map_bytes(zone, zone.frames_max), kFrameBytes);
-  zone.map = reinterpret_cast<uint8_t*>(map);
-  zone.side = round_down(map - zone.frames_max * zone.side_bytes_per_frame, kFrameBytes);
+  zone.base = round_down(top - plan.span_bytes, kBaseAlignBytes);
+  zone.first_step = zone.base >> plan.shape.step_shift;
+  if (plan.kind == ZoneKind::kLarge) {
+    zone.map_bytes_per_unit = sizeof(uint32_t);
+    zone.map = round_down(zone.base - map_bytes(zone, zone.frames_max), kFrameBytes);
+    return zone.map;
+  }
+  zone.map = zone.base >> plan.shape.unit_shift;
+  zone.side = round_down(zone.base - zone.frames_max * zone.side_bytes_per_frame, kFrameBytes);
   return zone.side;
 }
 
@@ -85,13 +92,12 @@ bool prepare_tables(Zone& zone, size_t frames) EP_REQUIRES(zone.growth_lock) {
   if (frames <= ready) return true;
   size_t wanted = round_up(frames, table_step(zone));
   if (wanted > zone.frames_max) wanted = zone.frames_max;
-  const auto map = reinterpret_cast<uintptr_t>(zone.map);
   const size_t map_from = map_bytes(zone, ready);
   const size_t map_to = map_bytes(zone, wanted);
-  if (!map_table(map, map_from, map_to)) return false;
+  if (!map_table(zone.map, map_from, map_to)) return false;
   if (!map_table(zone.side, ready * zone.side_bytes_per_frame,
                  wanted * zone.side_bytes_per_frame)) {
-    unmap_table(map, map_from, map_to);
+    unmap_table(zone.map, map_from, map_to);
     return false;
   }
   zone.tables_ready_frames = wanted;
@@ -103,29 +109,23 @@ void publish(Zone& zone, size_t frames) EP_REQUIRES(zone.growth_lock) {
   zone.next_frame = frames;
   // Relaxed is enough: a reader holds a pointer that came, through the program's own
   // synchronisation, from a thread that took the block under a lock after this store.
-  const uintptr_t limit_units = frames * kFrameBytes >> zone.shift;
-  zone.limit_units.store(limit_units, std::memory_order_relaxed);
-  if (&zone == &g_small_zone) {
-    __atomic_store_n(&SmallZoneView::limit_units, limit_units, __ATOMIC_RELAXED);
-  }
+  __atomic_store_n(&zone.steps, frames * kFrameBytes >> zone.shape.step_shift, __ATOMIC_RELAXED);
 }
 
 }  // namespace
 
 void plan_zones(uintptr_t anchor, const ZoneSides& sides) {
-  if (anchor < kLowAnchor) anchor = kTopAboveLowAnchor;
+  if (anchor < kLowAnchor) anchor = kAnchorAboveLow;
   size_t unit = size_t{1} << floor_log2(anchor >> kUnitShareLog2);
   if (unit > kUnitBytesMax) unit = kUnitBytesMax;
   // A quarter of the way up: what others reserve, the kernel places from the anchor downwards, so
   // that they may take three quarters of all addresses and still not meet us.
   uintptr_t top = round_down(anchor / 4, kFrameBytes);
-  top = place({&g_small_zone, kSmallShift, 1, unit, sides.small_bytes_per_frame}, top);
-  SmallZoneView::base = g_small_zone.base;
-  SmallZoneView::map = g_small_zone.map;
-  SmallZoneView::map_of_address_zero =
-      reinterpret_cast<uint8_t*>(address_of(g_small_zone.map) - (g_small_zone.base >> kSmallShift));
-  top = place({&g_medium_zone, kMediumShift, 1, unit, sides.medium_bytes_per_frame}, top);
-  place({&g_large_zone, kLargeShift, sizeof(uint32_t), 2 * unit, 0}, top);
+  const size_t* side = sides.bytes_per_frame;
+  top = place({&g_tiny_zone, ZoneKind::kTiny, kTinyShape, unit, side[0]}, top);
+  top = place({&g_small_zone, ZoneKind::kSmall, kSmallShape, unit, side[1]}, top);
+  top = place({&g_medium_zone, ZoneKind::kMedium, kMediumShape, unit, side[2]}, top);
+  place({&g_large_zone, ZoneKind::kLarge, kLargeShape, 2 * unit, 0}, top);
 }
 
 GrowStatus claim_addresses(Zone& zone, size_t frames, size_t* first_frame) {
@@ -158,9 +158,8 @@ GrowStatus grow_zone(Zone& zone, size_t frames, size_t* first_frame) {
 }
 
 void release_map(const Zone& zone, size_t frame) {
-  const auto map = reinterpret_cast<uintptr_t>(zone.map);
-  const uintptr_t from = round_up(map + map_bytes(zone, frame), page_bytes());
-  const uintptr_t to = round_down(map + map_bytes(zone, frame + 1), page_bytes());
+  const uintptr_t from = round_up(zone.map + map_bytes(zone, frame), page_bytes());
+  const uintptr_t to = round_down(zone.map + map_bytes(zone, frame + 1), page_bytes());
   if (from >= to || vm().decommit(from, to - from)) return;
   memset(reinterpret_cast<void*>(from), 0, to - from);  // a cell may not hold rubbish
 }
@@ -168,13 +167,14 @@ void release_map(const Zone& zone, size_t frame) {
 size_t zone_tables_bytes() { return g_tables_bytes.load(std::memory_order_relaxed); }
 
 void zones_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
+  g_tiny_zone.growth_lock.lock_for_fork();
   g_small_zone.growth_lock.lock_for_fork();
   g_medium_zone.growth_lock.lock_for_fork();
   g_large_zone.growth_lock.lock_for_fork();
 }
 
 void zones_unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS {
-  for (Zone* zone : {&g_large_zone, &g_medium_zone, &g_small_zone}) {
+  for (Zone* zone : {&g_large_zone, &g_medium_zone, &g_small_zone, &g_tiny_zone}) {
     zone->growth_lock.unlock_after_fork(in_child);
   }
 }

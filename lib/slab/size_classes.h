@@ -4,8 +4,9 @@
 //
 // Spacing      16 bytes up to 128, then eight classes a doubling (after jemalloc's and Hoard's
 //              geometric spacing, twice as fine): above 128 bytes at most 1/9 of a block is unused.
-// Zones        classes up to kSmallBytesMax lie in the small zone, those above in the medium zone,
-//              where every class is a multiple of that zone's unit (128).
+// Zones        classes up to kTinyBytesMax lie in the tiny zone, those up to kSmallBytesMax in the
+//              small zone, those above in the medium zone, where every class is a multiple of that
+//              zone's step (128).
 // Slab         1, 2, 4 or 8 granules (other counts would leave holes between slabs in a frame): the
 //              fewest that waste at most 1/32 at the end of the slab, or else the count that wastes
 //              least.
@@ -22,15 +23,19 @@
 
 namespace elasticpool {
 
+inline constexpr size_t kTinyBytesMax = 64;
 inline constexpr size_t kSmallBytesMax = 1024;
 inline constexpr size_t kLinearBytesMax = 128;
 inline constexpr size_t kClassesPerDoubling = 8;
 inline constexpr size_t kLinearClasses = kLinearBytesMax / kMinAlignBytes;
-inline constexpr size_t kSmallClasses =
+// The classes of the tiny zone come first, then those of the small one, then those of the medium.
+inline constexpr size_t kFirstSmallClass = kTinyBytesMax / kMinAlignBytes;
+inline constexpr size_t kFirstMediumClass =
     kLinearClasses +
     kClassesPerDoubling * (floor_log2(kSmallBytesMax) - floor_log2(kLinearBytesMax));
 inline constexpr size_t kClasses =
-    kSmallClasses + kClassesPerDoubling * (floor_log2(kSlabBytesMax) - floor_log2(kSmallBytesMax));
+    kFirstMediumClass +
+    kClassesPerDoubling * (floor_log2(kSlabBytesMax) - floor_log2(kSmallBytesMax));
 inline constexpr size_t kSlabGranulesMax = 8;
 
 struct SizeClass {
@@ -86,19 +91,18 @@ constexpr std::array<SizeClass, kClasses> make_size_classes() {
 
 inline constexpr std::array<SizeClass, kClasses> kSizeClasses = make_size_classes();
 
-// Class by size: byte by byte up to kSmallBytesMax, as a block code (class + 1), for that is what
-// the fast path indexes with; in steps of 128 bytes above.
-constexpr std::array<uint8_t, kSmallBytesMax + 1> make_code_by_bytes() {
+// Class by size: byte by byte up to kSmallBytesMax, in steps of 128 bytes above.
+constexpr std::array<uint8_t, kSmallBytesMax + 1> make_class_by_bytes() {
   std::array<uint8_t, kSmallBytesMax + 1> table{};
   size_t index = 0;
   for (size_t bytes = 0; bytes <= kSmallBytesMax; ++bytes) {
     while (kSizeClasses[index].block_bytes < bytes) ++index;
-    table[bytes] = static_cast<uint8_t>(index + 1);
+    table[bytes] = static_cast<uint8_t>(index);
   }
   return table;
 }
 
-inline constexpr auto kCodeByBytes = make_code_by_bytes();
+inline constexpr auto kClassByBytes = make_class_by_bytes();
 
 inline constexpr size_t kMediumStepBytes = 128;
 inline constexpr size_t kMediumSteps = kSlabBytesMax / kMediumStepBytes + 1;
@@ -122,15 +126,12 @@ constexpr ClassId class_of_medium_size(size_t bytes) {
 
 // The smallest class that holds `bytes` (0 as 1); bytes <= kSlabBytesMax.
 constexpr ClassId class_of_size(size_t bytes) {
-  if (bytes <= kSmallBytesMax) {
-    return ClassId{static_cast<uint8_t>(kCodeByBytes[bytes] - 1)};
-  }
+  if (bytes <= kSmallBytesMax) return ClassId{kClassByBytes[bytes]};
   return class_of_medium_size(bytes);
 }
 
 constexpr const SizeClass& size_class(ClassId id) { return kSizeClasses[index_of(id)]; }
 constexpr size_t block_bytes_of(ClassId id) { return kSizeClasses[index_of(id)].block_bytes; }
-constexpr bool is_small(ClassId id) { return index_of(id) < kSmallClasses; }
 
 // Block index of an offset into a slab of the class. Exact: offset < 2^19 and block_bytes <= 2^15,
 // so the error of the reciprocal stays below 2^34 < 2^kReciprocalShift.
@@ -138,8 +139,9 @@ constexpr size_t block_index(const SizeClass& c, size_t offset_bytes) {
   return static_cast<size_t>(offset_bytes * c.reciprocal >> kReciprocalShift);
 }
 
-static_assert(kClasses < 254, "a block code is one byte, 0 and 255 are taken");
-static_assert(block_bytes_of_class(kSmallClasses - 1) == kSmallBytesMax);
+static_assert(kClasses < 255, "a class is one byte");
+static_assert(block_bytes_of_class(kFirstSmallClass - 1) == kTinyBytesMax);
+static_assert(block_bytes_of_class(kFirstMediumClass - 1) == kSmallBytesMax);
 static_assert(block_bytes_of_class(kClasses - 1) == kSlabBytesMax);
 static_assert(kSlabGranulesMax * kGranuleBytes <= size_t{1} << 19);
 

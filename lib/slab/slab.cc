@@ -1,6 +1,8 @@
 // See slab.h.
 #include "slab/slab.h"
 
+#include <cstring>
+
 #include "base/check.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
@@ -14,6 +16,20 @@ void fill_bits(Slab* slab) {
   for (uint32_t i = 0; i < words; ++i) slab->free_bits[i] = ~uint64_t{0};
   if (slab->blocks % 64 != 0) {
     slab->free_bits[words - 1] = (uint64_t{1} << (slab->blocks % 64)) - 1;
+  }
+}
+
+// Where a cell has several steps, it says from now on at which of them a block starts, and of which
+// class. What an earlier slab has left there goes.
+void stamp_cells(const Slab* slab) {
+  if (zone_kind_of(slab->class_id) != ZoneKind::kSmall) return;
+  const size_t block_bytes = block_bytes_of(slab->class_id);
+  const size_t bytes = size_class(slab->class_id).slab_granules * kGranuleBytes;
+  const auto step_of_start = [](uintptr_t p) { return step_of_address<kSmallShape>(p); };
+  memset(&cell_at<kSmallShape>(step_of_start(slab->start)), 0, bytes >> kSmallShape.unit_shift);
+  for (uint32_t i = 0; i < slab->blocks; ++i) {
+    const uintptr_t step = step_of_start(slab->start + i * block_bytes);
+    cell_at<kSmallShape>(step) = stamp_for<kSmallShape>(code_of(slab->class_id), step);
   }
 }
 
@@ -45,6 +61,7 @@ Slab* slab_create(ClassId id, NodeId node) {
   slab->node = node;
   slab->purged = false;
   fill_bits(slab);
+  stamp_cells(slab);
   return slab;
 }
 

@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "buddy/buddy.h"
 #include "pagemap/zone.h"
+#include "slab/block_codes.h"
 #include "slab/size_classes.h"
 
 namespace elasticpool {
@@ -46,38 +47,44 @@ struct Slab {
 };
 
 inline constexpr size_t kSlabHeaderBytes = offsetof(Slab, own_bits);
-// Room for the bits of 2048 blocks: all classes but the smallest. Records of whole frames lie side
-// by side, so an unused part of each would cost pages.
-inline constexpr size_t kSmallSlabRecordBytes =
-    round_up(kSlabHeaderBytes + kGranuleBytes / (2 * kMinAlignBytes) / 8, kCacheLineBytes);
-// The most blocks of a medium slab: the smallest class in the longest slab.
-inline constexpr size_t kMediumSlabRecordBytes = round_up(
-    kSlabHeaderBytes + kSlabGranulesMax * kGranuleBytes / kSmallBytesMax / 8, kCacheLineBytes);
 
+// By zone of blocks: room for the bits of the most blocks that a slab of the zone has, but in the
+// tiny zone of 2048, that is of all classes but the smallest. Records of whole frames lie side by
+// side, so an unused part of each would cost pages.
+constexpr size_t record_bytes_for(size_t blocks) {
+  return round_up(kSlabHeaderBytes + divide_up(blocks, 64) * 8, kCacheLineBytes);
+}
+inline constexpr size_t kSlabRecordBytes[kBlockZones] = {
+    record_bytes_for(kGranuleBytes / (2 * kMinAlignBytes)),
+    record_bytes_for(kGranuleBytes / kTinyBytesMax),
+    record_bytes_for(kSlabGranulesMax* kGranuleBytes / kSmallBytesMax)};
+
+inline Zone& zone_of(ClassId id) {
+  Zone* const zones[kBlockZones] = {&g_tiny_zone, &g_small_zone, &g_medium_zone};
+  return *zones[index_of(zone_kind_of(id))];
+}
+
+constexpr size_t side_bytes_for(ZoneKind kind) {
+  return kFrameRecordBytes + kGranulesPerFrame * kSlabRecordBytes[index_of(kind)];
+}
 // What the slab and buddy layers need beside each frame; for plan_zones().
-inline constexpr ZoneSides kZoneSides = {
-    kFrameRecordBytes + kGranulesPerFrame * kSmallSlabRecordBytes,
-    kFrameRecordBytes + kGranulesPerFrame* kMediumSlabRecordBytes};
+inline constexpr ZoneSides kZoneSides = {{side_bytes_for(ZoneKind::kTiny),
+                                          side_bytes_for(ZoneKind::kSmall),
+                                          side_bytes_for(ZoneKind::kMedium)}};
 
 // Bytes of a bitmap that does not fit into the record; 0 where it does.
 constexpr size_t outer_bits_bytes(ClassId id) {
-  const size_t bytes = (size_t{size_class(id).blocks_per_slab} + 63) / 64 * 8;
-  const size_t record_bytes = is_small(id) ? kSmallSlabRecordBytes : kMediumSlabRecordBytes;
-  return bytes <= record_bytes - kSlabHeaderBytes ? 0 : bytes;
+  const size_t bytes = divide_up(size_class(id).blocks_per_slab, 64) * 8;
+  const size_t room_bytes = kSlabRecordBytes[index_of(zone_kind_of(id))] - kSlabHeaderBytes;
+  return bytes <= room_bytes ? 0 : bytes;
 }
-
-constexpr size_t slab_record_bytes(bool small) {
-  return small ? kSmallSlabRecordBytes : kMediumSlabRecordBytes;
-}
-
-inline Zone& zone_of(ClassId id) { return is_small(id) ? g_small_zone : g_medium_zone; }
 
 // The slab that holds p; p lies in a slab of the zone.
 inline Slab* slab_of(const Zone& zone, const void* p) {
   auto* frame = static_cast<Frame*>(zone.side_of(zone.frame_of(p)));
   const size_t granule = (address_of(p) - zone.base) % kFrameBytes / kGranuleBytes;
   return reinterpret_cast<Slab*>(reinterpret_cast<char*>(frame) + kFrameRecordBytes +
-                                 frame->first[granule] * slab_record_bytes(&zone == &g_small_zone));
+                                 frame->first[granule] * kSlabRecordBytes[index_of(zone.kind)]);
 }
 
 // A new slab with every block in it; nullptr when the system refuses.

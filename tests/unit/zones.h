@@ -1,4 +1,4 @@
-// The three zones for a test, planned where this process has room for them.
+// The zones for a test, planned where this process has room for them.
 //
 // Who may use  tests of pagemap/ and of the layers above it, before other threads.
 // Again        plan_zones_anew() forgets all that the zones held; a layer that keeps frames in
@@ -28,19 +28,18 @@ inline uintptr_t test_anchor() {
 
 inline void plan_zones_anew(FakeVm& fake, const ZoneSides& sides, uintptr_t anchor) {
   fake.unmap_all();
-  for (Zone* zone : {&g_small_zone, &g_medium_zone, &g_large_zone}) {
+  for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone, &g_large_zone}) {
     LockGuard guard(zone->growth_lock);
     zone->tables_ready_frames = 0;
     zone->next_frame = 0;
-    zone->limit_units.store(0);
+    zone->steps = 0;
   }
-  SmallZoneView::limit_units = 0;
   plan_zones(anchor, sides);
 }
 
 // Frames that the zone has published.
 inline size_t zone_frames(const Zone& zone) {
-  return (zone.limit_units.load() << zone.shift) / kFrameBytes;
+  return (zone.published_steps() << zone.shape.step_shift) / kFrameBytes;
 }
 
 }  // namespace elasticpool::test

@@ -22,11 +22,16 @@ void stay_a_call() { asm volatile("" : : : "memory"); }
 extern "C" {
 
 CALL void* counted_malloc_64() { return seen(malloc(64)); }
+CALL void* counted_malloc_320() { return seen(malloc(320)); }
 CALL void* counted_malloc_2000() { return seen(malloc(2000)); }
 CALL void* counted_calloc_64() { return seen(calloc(1, 64)); }
 CALL void* counted_realloc_64(void* block) { return seen(realloc(block, 64)); }
 CALL void* counted_new_64() { return seen(::operator new(64)); }
 CALL void counted_free_64(void* block) {
+  free(block);
+  stay_a_call();
+}
+CALL void counted_free_320(void* block) {
   free(block);
   stay_a_call();
 }
@@ -46,9 +51,11 @@ int main(int argc, char** argv) {
   // What the first calls set up, and it differs from run to run, is not counted.
   for (int i = 0; i < 100; ++i) {
     free(seen(calloc(1, 64)));
+    free(seen(malloc(320)));
     free(seen(malloc(2000)));
   }
   for (long i = 0; i < pairs; ++i) counted_free_64(counted_malloc_64());
+  for (long i = 0; i < pairs; ++i) counted_free_320(counted_malloc_320());
   for (long i = 0; i < pairs; ++i) counted_free_2000(counted_malloc_2000());
   for (long i = 0; i < pairs; ++i) counted_sized_delete_64(counted_new_64());
   for (long i = 0; i < pairs; ++i) free(counted_calloc_64());

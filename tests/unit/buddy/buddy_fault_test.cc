@@ -66,7 +66,7 @@ class BuddyFault : public testing::TestWithParam<Refusal> {
     runs.free_all();
     buddy_release(0);
     runs.check();
-    for (const Zone* zone : {&g_small_zone, &g_medium_zone}) {
+    for (const Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
       EXPECT_EQ(Runs::free_dirty_bytes(*zone, NodeId{0}), 0U);
     }
     return was_made;

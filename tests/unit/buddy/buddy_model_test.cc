@@ -54,7 +54,7 @@ class BuddyModel : public testing::TestWithParam<unsigned> {
     EXPECT_EQ(buddy_stats(ZoneKind::kSmall).returned_bytes +
                   buddy_stats(ZoneKind::kMedium).returned_bytes - before,
               returned);
-    for (const Zone* zone : {&g_small_zone, &g_medium_zone}) {
+    for (const Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
       EXPECT_LE(Runs::free_dirty_bytes(*zone, kNode), keep_bytes);
     }
   }

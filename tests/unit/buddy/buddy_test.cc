@@ -42,7 +42,7 @@ class Buddy : public testing::Test {
 };
 
 TEST_F(Buddy, EveryLengthIsAlignedAndGoesBack) {
-  for (Zone* zone : {&g_small_zone, &g_medium_zone}) {
+  for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
     for (size_t granules = 1; granules <= kGranulesPerFrame; ++granules) {
       ASSERT_TRUE(runs_.allocate(*zone, kNode, granules));
       ASSERT_TRUE(runs_.allocate(*zone, kNode, granules));
@@ -55,7 +55,7 @@ TEST_F(Buddy, EveryLengthIsAlignedAndGoesBack) {
 
 TEST_F(Buddy, ZoneIsAsAsked) {
   bool zeroed = false;
-  for (Zone* zone : {&g_small_zone, &g_medium_zone}) {
+  for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
     void* run = buddy_allocate(*zone, kNode, 2, &zeroed);
     EXPECT_TRUE(zone->holds(run));
     buddy_free(*zone, run);
@@ -202,7 +202,9 @@ TEST_F(Buddy, ReclaimKeepsARest) {
   const struct {
     Zone* zone;
     size_t (*reclaim)(size_t wanted_bytes);
-  } tiers[] = {{&g_small_zone, buddy_reclaim_small}, {&g_medium_zone, buddy_reclaim_medium}};
+  } tiers[] = {{&g_tiny_zone, buddy_reclaim_tiny},
+               {&g_small_zone, buddy_reclaim_small},
+               {&g_medium_zone, buddy_reclaim_medium}};
   for (const auto& tier : tiers) {
     EXPECT_EQ(tier.reclaim(kMiB), 0U) << "nothing is free";
     for (int i = 0; i < 8; ++i) ASSERT_TRUE(runs_.allocate(*tier.zone, kNode, 16));

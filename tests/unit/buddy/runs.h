@@ -20,7 +20,8 @@
 namespace elasticpool::test {
 
 // No slabs here: the frame records alone.
-inline constexpr ZoneSides kBuddySides = {kFrameRecordBytes, kFrameRecordBytes};
+inline constexpr ZoneSides kBuddySides = {
+    {kFrameRecordBytes, kFrameRecordBytes, kFrameRecordBytes}};
 
 // The frame heaps live as long as the process, and so do the zones and the account of the system.
 inline FakeVm& buddy_vm() {
@@ -113,6 +114,7 @@ class Runs {
 
   // Every frame's record, the account of the system and the statistics agree with the runs.
   void check() const {
+    check_zone(g_tiny_zone, ZoneKind::kTiny);
     check_zone(g_small_zone, ZoneKind::kSmall);
     check_zone(g_medium_zone, ZoneKind::kMedium);
     uint64_t live_blocks = 0;

@@ -23,6 +23,7 @@ class Routing : public testing::Test {
 };
 
 const Zone& zone_for(size_t bytes) {
+  if (bytes <= kTinyBytesMax) return g_tiny_zone;
   if (bytes <= kSmallBytesMax) return g_small_zone;
   return bytes <= kBuddyBytesMax ? g_medium_zone : g_large_zone;
 }

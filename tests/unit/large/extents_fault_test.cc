@@ -51,7 +51,7 @@ void scenario(Blocks& blocks) {
 
 bool accounts_balance() {
   const LargeStats stats = large_stats();
-  const uint64_t claimed = g_large_zone.limit_units.load() * kGranuleBytes;
+  const uint64_t claimed = g_large_zone.published_steps() * kGranuleBytes;
   const uint64_t known =
       stats.free_resident_bytes + stats.free_clean_bytes + stats.hole_bytes + stats.lost_bytes;
   const uint64_t mapped = stats.free_resident_bytes + stats.free_clean_bytes;

@@ -31,7 +31,7 @@ class NoRecords {
     EXPECT_EQ(stats.requests, stats.frees);
     EXPECT_EQ(stats.free_resident_bytes + stats.free_clean_bytes, stats.mapped_bytes);
     EXPECT_EQ(stats.mapped_bytes + stats.hole_bytes,
-              g_large_zone.limit_units.load() * kGranuleBytes);
+              g_large_zone.published_steps() * kGranuleBytes);
   }
   NoRecords(const NoRecords&) = delete;
   NoRecords& operator=(const NoRecords&) = delete;

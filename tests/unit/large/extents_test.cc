@@ -46,7 +46,7 @@ class Extents : public testing::Test {
     EXPECT_EQ(stats.mapped_bytes, ScriptedVm::instance().mapped_bytes());
     EXPECT_EQ(stats.free_resident_bytes + stats.free_clean_bytes, stats.mapped_bytes);
     EXPECT_EQ(stats.mapped_bytes + stats.hole_bytes + stats.lost_bytes,
-              g_large_zone.limit_units.load() * kGranuleBytes);
+              g_large_zone.published_steps() * kGranuleBytes);
     set_vm(kernel_vm());
   }
 
@@ -316,7 +316,7 @@ TEST_F(Extents, GrowsOverFreeNeighboursOfEveryState) {
 
 TEST_F(Extents, TheLastExtentGrowsIntoNewAddresses) {
   const auto claimed_end = [] {
-    return g_large_zone.base + g_large_zone.limit_units.load() * kGranuleBytes;
+    return g_large_zone.base + g_large_zone.published_steps() * kGranuleBytes;
   };
   std::vector<void*> served;
   bool zeroed = false;
@@ -363,7 +363,7 @@ TEST_F(Extents, CopiesWhereTheKernelWillNotMove) {
 
 TEST_F(Extents, StrangersInTheWayAreSteppedOver) {
   const auto claimed_end = [] {
-    return g_large_zone.base + g_large_zone.limit_units.load() * kGranuleBytes;
+    return g_large_zone.base + g_large_zone.published_steps() * kGranuleBytes;
   };
   blocks.allocate(2 * kMiB);
   // 100 MiB of somebody else's behind what is claimed so far.

@@ -52,7 +52,7 @@ bool nothing_is_live_and_nothing_lost() {
   return stats.live_extents == 0 && stats.live_bytes == 0 && stats.requests == stats.frees &&
          stats.mapped_bytes == free_mapped &&
          free_mapped + stats.hole_bytes + stats.lost_bytes ==
-             g_large_zone.limit_units.load() * kGranuleBytes;
+             g_large_zone.published_steps() * kGranuleBytes;
 }
 
 constexpr int kThreads = 4;

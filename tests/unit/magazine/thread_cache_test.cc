@@ -27,26 +27,25 @@ MagazineStats magazine_stats_of(ClassId id) {
 
 // The fast path without the block map, as heap/ has it.
 void* allocate(ThreadCache& cache, ClassId id) {
-  const size_t code = code_of(id);
-  void* block = cache.top[code].get()[-1];
-  if (block == nullptr) return refill_and_pop(cache, id);
-  cache.top[code].add(-1);
-  cache.requests[code].add(1);
-  return block;
+  const size_t magazine = magazine_of(id);
+  const uintptr_t step = cache.slot(cache.top_slot(magazine));
+  if (step == 0) return refill_and_pop(cache, id);
+  cache.top[magazine].add(ThreadCache::kPop);
+  return reinterpret_cast<void*>(step << shape_of(zone_kind_of(id)).step_shift);
 }
 
 void release(ThreadCache& cache, ClassId id, void* block) {
-  const size_t code = code_of(id);
-  void** top = cache.top[code].get();
-  if (top == cache.limit[code]) return flush_and_push(cache, id, block);
-  *top = block;
-  cache.top[code].add(1);
+  const size_t magazine = magazine_of(id);
+  const uint16_t top = cache.top_slot(magazine);
+  if (top == cache.limit[magazine]) return flush_and_push(cache, id, block);
+  cache.slot(size_t{top} + 1) = address_of(block) >> shape_of(zone_kind_of(id)).step_shift;
+  cache.top[magazine].add(1);
 }
 
 size_t cached_bytes(const ThreadCache& cache) {
   size_t bytes = 0;
   for (size_t i = 0; i < kClasses; ++i) {
-    bytes += cache.cached_blocks(code_of(class_at(i))) * kSizeClasses[i].block_bytes;
+    bytes += cache.cached_blocks(class_at(i)) * kSizeClasses[i].block_bytes;
   }
   return bytes;
 }
@@ -173,9 +172,9 @@ TEST_F(Magazines, AClassThatMissesOftenGrows) {
   const ClassId id = class_of_size(32);
   std::vector<void*> blocks(20000);
   for (void*& block : blocks) block = allocate(*cache, id);
-  EXPECT_EQ(cache->use[code_of(id)].slots.get(), kSlotsMax);
+  EXPECT_EQ(cache->use[index_of(id)].slots.get(), kSlotsMax);
   for (void* block : blocks) release(*cache, id, block);
-  EXPECT_LE(cache->cached_blocks(code_of(id)), capacity_of(kSlotsMax, 32));
+  EXPECT_LE(cache->cached_blocks(id), capacity_of(kSlotsMax, 32));
   retire_cache(cache);
 }
 
@@ -184,14 +183,14 @@ TEST_F(Magazines, AnIdleClassIsEmptiedAndLosesItsArray) {
   const ClassId idle = class_of_size(48);
   const ClassId busy = class_of_size(32 * kKiB);
   release(*cache, idle, allocate(*cache, idle));
-  EXPECT_GT(cache->cached_blocks(code_of(idle)), 0U);
+  EXPECT_GT(cache->cached_blocks(idle), 0U);
   std::vector<void*> blocks;
   // Large blocks have short magazines: a miss every few requests.
   for (uint32_t i = 0; i < 10 * (kIdleEvents + kTickEvents); ++i) {
     blocks.push_back(allocate(*cache, busy));
   }
-  EXPECT_EQ(cache->cached_blocks(code_of(idle)), 0U);
-  EXPECT_EQ(cache->use[code_of(idle)].slots.get(), 0U);
+  EXPECT_EQ(cache->cached_blocks(idle), 0U);
+  EXPECT_EQ(cache->use[index_of(idle)].slots.get(), 0U);
   for (void* block : blocks) release(*cache, busy, block);
   retire_cache(cache);
 }
@@ -211,8 +210,7 @@ TEST_F(Magazines, RetireReturnsEverythingAndKeepsTheSums) {
 
 // Status 0: the child counts what the other thread had as lost, and its requests still.
 void end_as_child_of_a_fork(ThreadCache* survivor, ClassId id, const MagazineStats& before) {
-  const uint64_t kept_blocks =
-      survivor == &g_vacant_cache ? 0 : survivor->cached_blocks(code_of(id));
+  const uint64_t kept_blocks = survivor == &g_vacant_cache ? 0 : survivor->cached_blocks(id);
   threads_lock_for_fork();
   threads_unlock_after_fork(true, survivor);
   // A thread that is born in the child is not lost.
@@ -261,24 +259,24 @@ TEST_F(Magazines, WithoutMemoryForAnArrayBlocksGoOneByOne) {
 
 // What another thread may read while the owner moves a magazine to another array.
 TEST(CachedBlocks, OfTwoArraysAreAtMostWhatOneHolds) {
-  static void* arrays[2][1000];
-  for (const size_t bottom : {size_t{0}, size_t{1}}) {
+  const ClassId id = class_at(1);
+  for (const bool top_is_above : {false, true}) {
     ThreadCache cache;
-    cache.base[1].set(arrays[bottom]);
-    cache.top[1].set(arrays[1 - bottom] + 5);
-    EXPECT_EQ(cache.cached_blocks(1), 0U);
+    cache.use[1].base.set(top_is_above ? 1000 : 9000);
+    cache.set_top_slot(magazine_of(id), top_is_above ? 9005 : 1005);
+    EXPECT_EQ(cache.cached_blocks(id), 0U);
     cache.use[1].slots.set(kSlotsMin);
-    EXPECT_LT(cache.cached_blocks(1), kSlotsMin);
+    EXPECT_LT(cache.cached_blocks(id), kSlotsMin);
   }
 }
 
 TEST_F(Magazines, TheVacantCacheIsEmptyAndFullAndNobodyWritesToIt) {
-  for (size_t code = 0; code < kCodes; ++code) {
-    void** top = g_vacant_cache.top[code].get();
-    EXPECT_EQ(top[-1], nullptr);
-    EXPECT_EQ(top, g_vacant_cache.limit[code]);
-    EXPECT_EQ(g_vacant_cache.cached_blocks(static_cast<BlockCode>(code)), 0U);
+  for (size_t magazine = 0; magazine < kMagazines; ++magazine) {
+    const uint16_t top = g_vacant_cache.top_slot(magazine);
+    EXPECT_EQ(g_vacant_cache.slot(top), 0U);
+    EXPECT_EQ(top, g_vacant_cache.limit[magazine]);
   }
+  for (const uint8_t magazine : g_vacant_cache.magazine_by_bytes) EXPECT_EQ(magazine, 0);
   void* block = take_one(class_at(5));
   ASSERT_NE(block, nullptr);
   put_one(class_at(5), block);

@@ -12,8 +12,8 @@
 namespace elasticpool::test {
 namespace {
 
-constexpr ZoneSides kSides = {18560, 4224};
-// Frames between two growths of the tables in the small and the medium zone.
+constexpr ZoneSides kSides = {{18560, 6272, 4224}};
+// Frames between two growths of the tables in a zone of blocks.
 constexpr size_t kTableStep = 4;
 
 class ZoneGrowth : public testing::Test {
@@ -31,8 +31,9 @@ class ZoneGrowth : public testing::Test {
     return fake_.mapped_bytes_in(zone.base, zone.frames_max * kFrameBytes);
   }
   size_t table_bytes_mapped() const {
-    return fake_.mapped_bytes() - frame_bytes_mapped(g_small_zone) -
-           frame_bytes_mapped(g_medium_zone) - frame_bytes_mapped(g_large_zone);
+    return fake_.mapped_bytes() - frame_bytes_mapped(g_tiny_zone) -
+           frame_bytes_mapped(g_small_zone) - frame_bytes_mapped(g_medium_zone) -
+           frame_bytes_mapped(g_large_zone);
   }
   void expect_tables_counted() const {
     EXPECT_EQ(zone_tables_bytes() - tables_before_, table_bytes_mapped());
@@ -40,8 +41,8 @@ class ZoneGrowth : public testing::Test {
 
   // The frame's cells and its side are there and zero; then they are not.
   static void use_tables(const Zone& zone, size_t frame) {
-    const size_t cells = (kFrameBytes >> zone.shift) * zone.map_bytes_per_unit;
-    uint8_t* map = zone.map + frame * cells;
+    const size_t cells = (kFrameBytes >> zone.shape.unit_shift) * zone.map_bytes_per_unit;
+    auto* map = reinterpret_cast<uint8_t*>(zone.map + frame * cells);
     for (size_t i = 0; i < cells; ++i) ASSERT_EQ(map[i], 0) << "cell " << i << " of " << frame;
     memset(map, 0xFF, cells);
     auto* side = static_cast<uint8_t*>(zone.side_of(frame));
@@ -54,7 +55,7 @@ class ZoneGrowth : public testing::Test {
 };
 
 TEST_F(ZoneGrowth, FrameByFrame) {
-  for (Zone* zone : {&g_small_zone, &g_medium_zone}) {
+  for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
     for (size_t frame = 0; frame < 2 * kTableStep + 1; ++frame) {
       size_t number = SIZE_MAX;
       ASSERT_EQ(grow_zone(*zone, 1, &number), GrowStatus::kGrown);
@@ -67,17 +68,16 @@ TEST_F(ZoneGrowth, FrameByFrame) {
       expect_tables_counted();
     }
   }
-  EXPECT_EQ(SmallZoneView::limit_units, g_small_zone.limit_units.load());
 }
 
 // Whether the system takes the pages or not, the cells are zero afterwards, and only those.
 TEST_F(ZoneGrowth, ReleasedMapIsEmpty) {
   for (const bool refused : {false, true}) {
-    for (Zone* zone : {&g_small_zone, &g_medium_zone}) {
+    for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
       size_t first = SIZE_MAX;
       ASSERT_EQ(grow_zone(*zone, 3, &first), GrowStatus::kGrown);
-      const size_t cells = kFrameBytes >> zone->shift;
-      uint8_t* map = zone->map + first * cells;
+      const size_t cells = kFrameBytes >> zone->shape.unit_shift;
+      auto* map = reinterpret_cast<uint8_t*>(zone->map + first * cells);
       memset(map, 7, 3 * cells);
       if (refused) fake_.fail(VmCall::kDecommit, 1);
       release_map(*zone, first + 1);
@@ -164,7 +164,7 @@ class ZoneRefusal : public ZoneGrowth {
 };
 
 TEST_F(ZoneRefusal, AtEveryCall) {
-  for (Zone* zone : {&g_small_zone, &g_medium_zone}) {
+  for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
     for (size_t frames = 0; frames <= kTableStep + 1; ++frames) {
       for (const MapStatus how : {MapStatus::kNoMemory, MapStatus::kTaken}) {
         uint64_t refused = 0;

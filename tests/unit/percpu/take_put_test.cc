@@ -27,6 +27,7 @@ class TakePut : public testing::Test {
       EXPECT_EQ(stats.blocks_out, 0U) << "class " << i;
       EXPECT_EQ(stats.created, stats.destroyed) << "class " << i;
     }
+    EXPECT_EQ(buddy_stats(ZoneKind::kTiny).used_granules, 0U);
     EXPECT_EQ(buddy_stats(ZoneKind::kSmall).used_granules, 0U);
     EXPECT_EQ(buddy_stats(ZoneKind::kMedium).used_granules, 0U);
   }

@@ -47,10 +47,11 @@ TEST(SizeClasses, TableSaysWhatItHolds) {
     EXPECT_EQ(c.blocks_per_slab, slab_bytes / c.block_bytes);
     EXPECT_EQ(c.tail_waste_bytes, slab_bytes - size_t{c.blocks_per_slab} * c.block_bytes);
     EXPECT_EQ(c.inner_waste_max, c.block_bytes - (previous + 1));
-    EXPECT_EQ(is_small(class_at(i)), c.block_bytes <= kSmallBytesMax);
-    if (!is_small(class_at(i))) {
-      EXPECT_EQ(c.block_bytes % (size_t{1} << kMediumShift), 0U);
-    }
+    const ZoneKind kind = zone_kind_of(class_at(i));
+    EXPECT_EQ(kind == ZoneKind::kTiny, c.block_bytes <= kTinyBytesMax);
+    EXPECT_EQ(kind == ZoneKind::kMedium, c.block_bytes > kSmallBytesMax);
+    EXPECT_GE(c.block_bytes, size_t{1} << shape_of(kind).unit_shift) << "two start in a unit";
+    EXPECT_EQ(c.block_bytes % (size_t{1} << shape_of(kind).step_shift), 0U);
     previous = c.block_bytes;
   }
   EXPECT_EQ(previous, kSlabBytesMax);
@@ -111,11 +112,22 @@ TEST(SizeClasses, EveryBlockHasItsIndex) {
 
 TEST(SizeClasses, CodesFitTheirByte) {
   for (size_t i = 0; i < kClasses; ++i) {
-    ASSERT_NE(code_of(class_at(i)), kNoBlock);
-    ASSERT_NE(code_of(class_at(i)), kBuddyBlock);
+    const ZoneKind kind = zone_kind_of(class_at(i));
+    const BlockCode code = code_of(class_at(i));
+    ASSERT_NE(code, kNoBlock);
+    ASSERT_NE(code, kBuddyBlock);
+    ASSERT_TRUE(is_class_code(kind, code));
+    ASSERT_EQ(class_of_code(kind, code), class_at(i));
+    if (has_places(shape_of(kind))) {
+      ASSERT_LT(code, 1U << kPlaceShift);
+    }
   }
-  for (size_t bytes = 0; bytes <= kSmallBytesMax; ++bytes) {
-    ASSERT_EQ(kCodeByBytes[bytes], code_of(class_of_size(bytes)));
+  for (const ZoneKind kind : {ZoneKind::kTiny, ZoneKind::kSmall, ZoneKind::kMedium}) {
+    size_t codes = 0;
+    for (size_t code = 0; code <= UINT8_MAX; ++code) codes += is_class_code(kind, code);
+    ASSERT_EQ(codes, kZoneClasses[index_of(kind)].count);
+    ASSERT_FALSE(is_class_code(kind, kNoBlock));
+    ASSERT_FALSE(is_class_code(kind, kBuddyBlock));
   }
 }
 
@@ -123,15 +135,15 @@ TEST(SizeClasses, RecordsHoldTheBitmaps) {
   for (size_t i = 0; i < kClasses; ++i) {
     const SizeClass& c = kSizeClasses[i];
     const size_t bits_bytes = divide_up(c.blocks_per_slab, 64) * sizeof(uint64_t);
-    const size_t room_bytes = slab_record_bytes(is_small(class_at(i))) - kSlabHeaderBytes;
+    const size_t room_bytes =
+        kSlabRecordBytes[index_of(zone_kind_of(class_at(i)))] - kSlabHeaderBytes;
     EXPECT_EQ(outer_bits_bytes(class_at(i)), bits_bytes <= room_bytes ? 0 : bits_bytes)
         << c.block_bytes;
     if (i > 0) {
       EXPECT_EQ(outer_bits_bytes(class_at(i)), 0U) << "all classes but the smallest";
     }
   }
-  EXPECT_EQ(kSmallSlabRecordBytes % alignof(Slab), 0U);
-  EXPECT_EQ(kMediumSlabRecordBytes % alignof(Slab), 0U);
+  for (const size_t bytes : kSlabRecordBytes) EXPECT_EQ(bytes % alignof(Slab), 0U);
 }
 
 }  // namespace

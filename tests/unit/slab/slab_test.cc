@@ -16,6 +16,7 @@ class SlabTest : public testing::Test {
  protected:
   void SetUp() override { slab_vm().fail_nothing(); }
   void TearDown() override {
+    EXPECT_EQ(buddy_stats(ZoneKind::kTiny).used_granules, 0U);
     EXPECT_EQ(buddy_stats(ZoneKind::kSmall).used_granules, 0U);
     EXPECT_EQ(buddy_stats(ZoneKind::kMedium).used_granules, 0U);
   }
@@ -63,7 +64,8 @@ TEST_F(SlabTest, AnyAddressFindsItsSlab) {
 
 // The records of a frame full of slabs do not overlap: the bitmap of each stays its own.
 TEST_F(SlabTest, RecordsOfNeighboursAreApart) {
-  for (const size_t i : {size_t{0}, kSmallClasses - 1, kSmallClasses, kClasses - 1}) {
+  for (const size_t i : {size_t{0}, kFirstSmallClass - 1, kFirstSmallClass, kFirstMediumClass - 1,
+                         kFirstMediumClass, kClasses - 1}) {
     std::vector<Slab*> slabs;
     for (size_t n = 0; n < 2 * kGranulesPerFrame; ++n) {
       slabs.push_back(slab_create(class_at(i), kTestNode));
@@ -124,7 +126,7 @@ TEST_F(SlabTest, RefusedBitmapCostsNoRun) {
   std::vector<Slab*> slabs;
   slab_vm().fail(VmCall::kMapAnywhere, 1, FakeVm::kFromThereOn);
   while (Slab* slab = slab_create(class_at(0), kTestNode)) slabs.push_back(slab);
-  EXPECT_EQ(buddy_stats(ZoneKind::kSmall).used_granules, slabs.size());
+  EXPECT_EQ(buddy_stats(ZoneKind::kTiny).used_granules, slabs.size());
   slab_vm().fail_nothing();
   for (Slab* slab : slabs) slab_destroy(slab);
 }
@@ -150,6 +152,60 @@ TEST_F(SlabTest, BlocksAreAligned) {
       ASSERT_EQ(address_of(block_at(slab, b)) % align_bytes, 0U) << block_bytes;
     }
     slab_destroy(slab);
+  }
+}
+
+// What match() says of every step of a slab: whether a live block of its class starts there.
+template <ZoneShape kShape>
+void expect_only_live_blocks_match(const Slab* slab, const std::vector<bool>& is_live) {
+  const SizeClass& c = size_class(slab->class_id);
+  for (size_t offset = 0; offset < c.slab_granules * kGranuleBytes; offset += kMinAlignBytes) {
+    const uintptr_t step = step_of_address<kShape>(slab->start + offset);
+    if (!zone_of(slab->class_id).holds_step(step)) continue;
+    const size_t index = offset / c.block_bytes;
+    const bool expected = offset % c.block_bytes == 0 && index < slab->blocks && is_live[index];
+    const size_t code = match<kShape>(cell_at<kShape>(step), step);
+    ASSERT_EQ(is_class_code(zone_kind_of(slab->class_id), code), expected)
+        << offset << " in a slab of " << c.block_bytes;
+    if (expected) {
+      ASSERT_EQ(class_of_code(zone_kind_of(slab->class_id), code), slab->class_id);
+    }
+  }
+}
+
+template <ZoneShape kShape>
+void check_cells_of(ClassId id) {
+  Slab* slab = slab_create(id, kTestNode);
+  ASSERT_NE(slab, nullptr);
+  std::vector<bool> is_live(slab->blocks, false);
+  expect_only_live_blocks_match<kShape>(slab, is_live);
+  const auto cell_of = [slab](uint32_t i) -> uint8_t& {
+    return cell_at<kShape>(step_of<kShape>(block_at(slab, i)));
+  };
+  for (uint32_t i = 0; i < slab->blocks; i += 2) {
+    is_live[i] = true;
+    mark_live<kShape>(cell_of(i), code_of(id));
+  }
+  expect_only_live_blocks_match<kShape>(slab, is_live);
+  for (uint32_t i = 0; i < slab->blocks; i += 2) mark_dead<kShape>(cell_of(i));
+  is_live.assign(slab->blocks, false);
+  expect_only_live_blocks_match<kShape>(slab, is_live);
+  slab_destroy(slab);
+}
+
+// One class after the other in the same granules: what an earlier slab has stamped is gone.
+TEST_F(SlabTest, OnlyLiveBlocksMatchTheirCells) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    switch (zone_kind_of(class_at(i))) {
+      case ZoneKind::kTiny:
+        check_cells_of<kTinyShape>(class_at(i));
+        break;
+      case ZoneKind::kSmall:
+        check_cells_of<kSmallShape>(class_at(i));
+        break;
+      default:
+        check_cells_of<kMediumShape>(class_at(i));
+    }
   }
 }
 
