@@ -39,6 +39,21 @@ void* refill(ClassId id) {
   return block;
 }
 
+// A block of the tiny zone, whole, in at most four stores of 16 bytes, which may overlap.
+EP_ALWAYS_INLINE void* zero_tiny(void* block, size_t bytes) {
+  constexpr size_t kStore = kMinAlignBytes;
+  static_assert(kTinyBytesMax == 4 * kStore);
+  auto* first = static_cast<char*>(block);
+  char* last = first + round_down(bytes - (bytes != 0), kStore);
+  memset(first, 0, kStore);
+  memset(last, 0, kStore);
+  if (last > first + kStore) {
+    memset(first + kStore, 0, kStore);
+    memset(last - kStore, 0, kStore);
+  }
+  return block;
+}
+
 // Out of line, so that what it saves and restores is not paid for by who finds a block at hand.
 EP_NOINLINE void* allocate_from_slabs(ClassId id) {
   if (!ensure_booted()) return nullptr;
@@ -172,6 +187,10 @@ void* heap_allocate(size_t bytes) {
 }
 
 void* heap_allocate_zeroed(size_t bytes) {
+  if (EP_LIKELY(bytes <= kTinyBytesMax)) {
+    void* block = heap_allocate(bytes);
+    return EP_LIKELY(block != nullptr) ? zero_tiny(block, bytes) : nullptr;
+  }
   if (bytes <= kSlabBytesMax) {
     void* block = heap_allocate(bytes);
     return block == nullptr ? nullptr : memset(block, 0, bytes);
