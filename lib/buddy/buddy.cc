@@ -15,10 +15,13 @@ namespace {
 
 constexpr unsigned kUsedLevels = kGranulesPerFrame + 1;
 
+// How much has to go back for a byte of regret to be forgotten.
+constexpr size_t kForgetShare = 4;
 // What a heap keeps when another tier grows.
 constexpr size_t kTradeFloorBytes = 512 * kKiB;
 
 constinit std::atomic<size_t> g_retain_bytes{16 * kMiB};
+constinit std::atomic<uint64_t> g_surplus_bytes{0};
 
 unsigned used_of(const Frame& frame) {
   return static_cast<unsigned>(kGranulesPerFrame) -
@@ -50,6 +53,7 @@ struct FrameHeap {
     return base_bytes + regret;
   }
   size_t peak_used_granules EP_GUARDED_BY(lock) = 0;
+  size_t least_free_granules EP_GUARDED_BY(lock) = 0;
 
   void insert(Frame* frame) EP_REQUIRES(lock) {
     const int order = largest_free_order(frame->free);
@@ -151,10 +155,16 @@ void note_taken(FrameHeap& heap, Frame* frame, FrameBits bits, FrameBits reused)
     EP_REQUIRES(heap.lock) {
   heap.stats.used_granules += static_cast<unsigned>(std::popcount(bits));
   heap.stats.free_dirty_granules -= static_cast<unsigned>(std::popcount(reused));
+  if (heap.stats.free_dirty_granules < heap.least_free_granules) {
+    heap.least_free_granules = heap.stats.free_dirty_granules;
+  }
   if (heap.stats.used_granules > heap.peak_used_granules) {
     heap.peak_used_granules = heap.stats.used_granules;
   }
-  heap.regret_bytes += static_cast<size_t>(std::popcount(frame->returned & bits)) * kGranuleBytes;
+  const size_t again_bytes =
+      static_cast<size_t>(std::popcount(frame->returned & bits)) * kGranuleBytes;
+  heap.regret_bytes += again_bytes;
+  heap.stats.regretted_bytes += again_bytes;
   frame->returned &= ~bits;
 }
 
@@ -242,7 +252,12 @@ void give_back_run(const Zone& zone, FrameHeap& heap, Frame* frame, unsigned fir
   const size_t retain_bytes = heap.retain_bytes();
   if (heap.free_dirty_bytes() > retain_bytes) {
     // Down to three quarters, so that not every free pays.
-    release_until(zone, heap, retain_bytes - retain_bytes / 4);
+    const size_t returned_bytes = release_until(zone, heap, retain_bytes - retain_bytes / 4);
+    // What goes now outweighs what was wanted again once: a program that swings takes it back, and
+    // that is regret anew; one that is over its peak does not.
+    g_surplus_bytes.fetch_add(returned_bytes, std::memory_order_relaxed);
+    const size_t forgotten_bytes = returned_bytes / kForgetShare;
+    heap.regret_bytes -= forgotten_bytes < heap.regret_bytes ? forgotten_bytes : heap.regret_bytes;
   }
 }
 
@@ -257,14 +272,15 @@ void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules,
   return take_run(zone, heap, frame, granules, zeroed);
 }
 
-size_t reclaim_from(const Zone& zone, size_t wanted_bytes) {
+// Of each node all but `floor_bytes`, until it is enough.
+size_t reclaim_from(const Zone& zone, size_t wanted_bytes, size_t floor_bytes = kTradeFloorBytes) {
   size_t returned_bytes = 0;
   for (size_t node = 0; node < node_rows() && returned_bytes < wanted_bytes; ++node) {
     FrameHeap& heap = heap_of(zone, NodeId{static_cast<uint8_t>(node)});
     LockGuard guard(heap.lock);
     const size_t free_bytes = heap.free_dirty_bytes();
-    if (free_bytes <= kTradeFloorBytes) continue;
-    const size_t room_bytes = free_bytes - kTradeFloorBytes;
+    if (free_bytes <= floor_bytes) continue;
+    const size_t room_bytes = free_bytes - floor_bytes;
     const size_t going_bytes = wanted_bytes - returned_bytes;
     returned_bytes += release_until(
         zone, heap, free_bytes - (going_bytes < room_bytes ? going_bytes : room_bytes));
@@ -296,6 +312,8 @@ void cut_tail(const Zone& zone, FrameHeap& heap, void* run, size_t granules)
 void buddy_set_retain(size_t retain_bytes) {
   g_retain_bytes.store(retain_bytes, std::memory_order_relaxed);
 }
+
+uint64_t buddy_surplus_bytes() { return g_surplus_bytes.load(std::memory_order_relaxed); }
 
 size_t buddy_reclaim_tiny(size_t wanted_bytes) { return reclaim_from(g_tiny_zone, wanted_bytes); }
 
@@ -407,6 +425,36 @@ size_t buddy_release(size_t keep_bytes) {
   return returned_bytes;
 }
 
+size_t buddy_release_zone(ZoneKind kind, size_t keep_bytes) {
+  const Zone* const zones[kBlockZones] = {&g_tiny_zone, &g_small_zone, &g_medium_zone};
+  const size_t free_bytes = buddy_free_bytes(kind);
+  if (free_bytes <= keep_bytes) return 0;
+  return reclaim_from(*zones[index_of(kind)], free_bytes - keep_bytes, 0);
+}
+
+size_t buddy_free_bytes(ZoneKind kind) {
+  size_t free_bytes = 0;
+  for (size_t node = 0; node < node_rows(); ++node) {
+    FrameHeap& heap = g_heaps[index_of(kind)][node];
+    LockGuard guard(heap.lock);
+    free_bytes += heap.free_dirty_bytes();
+  }
+  return free_bytes;
+}
+
+size_t buddy_least_free_bytes(ZoneKind kind) {
+  size_t least_bytes = 0;
+  for (size_t node = 0; node < node_rows(); ++node) {
+    FrameHeap& heap = g_heaps[index_of(kind)][node];
+    LockGuard guard(heap.lock);
+    const uint64_t free_granules = heap.stats.free_dirty_granules;
+    const uint64_t least = heap.least_free_granules;
+    least_bytes += (least < free_granules ? least : free_granules) * kGranuleBytes;
+    heap.least_free_granules = free_granules;
+  }
+  return least_bytes;
+}
+
 BuddyStats buddy_stats(ZoneKind kind) {
   BuddyStats sum;
   for (FrameHeap& heap : g_heaps[index_of(kind)]) {
@@ -415,6 +463,7 @@ BuddyStats buddy_stats(ZoneKind kind) {
     sum.used_granules += heap.stats.used_granules;
     sum.free_dirty_granules += heap.stats.free_dirty_granules;
     sum.returned_bytes += heap.stats.returned_bytes;
+    sum.regretted_bytes += heap.stats.regretted_bytes;
     sum.live_blocks += heap.stats.live_blocks;
     sum.live_bytes += heap.stats.live_bytes;
     sum.requests += heap.stats.requests;

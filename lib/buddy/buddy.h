@@ -49,6 +49,7 @@ struct BuddyStats {
   uint64_t free_dirty_granules = 0;  // free, may be resident
   // Given back to the system so far. At most: a page that was never touched counts too.
   uint64_t returned_bytes = 0;
+  uint64_t regretted_bytes = 0;  // of those, taken again
   // Blocks that malloc handed out, not slabs.
   uint64_t live_blocks = 0;
   uint64_t live_bytes = 0;
@@ -57,6 +58,8 @@ struct BuddyStats {
 
 // Free memory that each frame heap keeps resident at first.
 void buddy_set_retain(size_t retain_bytes);
+// Bytes that went back so far because more was free than the bounds allow.
+uint64_t buddy_surplus_bytes();
 // For base/reclaimer.h: free memory of the zone goes back, but for a small rest.
 size_t buddy_reclaim_tiny(size_t wanted_bytes);
 size_t buddy_reclaim_small(size_t wanted_bytes);
@@ -83,6 +86,13 @@ void* buddy_run_start(const Zone& zone, const void* p);
 // Returns free memory of all frame heaps to the system until at most keep_bytes of each stay
 // resident; the bytes returned, at most (see returned_bytes).
 size_t buddy_release(size_t keep_bytes);
+
+// The same for one zone, and for all its nodes together.
+size_t buddy_release_zone(ZoneKind kind, size_t keep_bytes);
+// Free and resident now; and the least that was since the last call of it (each node by itself, so
+// perhaps less than the least of the sum).
+size_t buddy_free_bytes(ZoneKind kind);
+size_t buddy_least_free_bytes(ZoneKind kind);
 
 BuddyStats buddy_stats(ZoneKind kind);
 

@@ -8,6 +8,7 @@
 #include "heap/foreign.h"
 #include "heap/fork.h"
 #include "heap/heap.h"
+#include "heap/idle_memory.h"
 #include "heap/thread.h"
 #include "large/extents.h"
 #include "os/cpu.h"
@@ -74,6 +75,7 @@ bool boot_slow() {
   set_reclaimer(Reclaimer::kMediumFrames, buddy_reclaim_medium);
   set_reclaimer(Reclaimer::kExtents, large_reclaim);
   threads_boot();
+  watch_idle_memory();
   // order[booted]: all of the above, for whoever sees true.
   g_booted.store(true, std::memory_order_release);
   return true;

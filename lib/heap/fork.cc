@@ -11,6 +11,7 @@
 #include "os/meta_arena.h"
 #include "pagemap/zone.h"
 #include "percpu/cpu_cache.h"
+#include "pressure/caretaker.h"
 
 // Exported by glibc for debuggers and old libraries; absent elsewhere.
 extern "C" {
@@ -50,6 +51,7 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
   unlock_all(true);
+  caretaker_after_fork_in_child();
   // glibc resets the lock itself, but only in a process that had threads.
   if (&_IO_list_resetlock != nullptr) _IO_list_resetlock();
 }

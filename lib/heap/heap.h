@@ -61,6 +61,10 @@ size_t heap_good_bytes(size_t bytes, size_t align_bytes);
 // most: a page that was never touched counts too.
 size_t heap_trim(size_t keep_bytes);
 
+// The program has made a thread: it may have a helper thread from now on (pressure/caretaker.h).
+// The caller holds no lock of ours.
+void heap_note_thread();
+
 // Before main, with the environment as the loader has it; malloc may have been called before.
 void heap_start(char** environment);
 

@@ -7,6 +7,7 @@
 #include "heap/fast_path.h"
 #include "heap/foreign.h"
 #include "heap/heap.h"
+#include "heap/idle_memory.h"
 #include "heap/place.h"
 #include "large/extents.h"
 #include "os/vm.h"
@@ -125,6 +126,7 @@ void free_in_zone(void* block, uintptr_t step) {
   ThreadCache* own = cache_for_free();
   if (own != nullptr) {
     flush_and_push(*own, id, block);
+    note_surplus();
   } else {
     put_one(id, block);
   }

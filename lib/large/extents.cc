@@ -40,6 +40,11 @@ void large_boot(FitPolicy fit, size_t retain_bytes) {
   g_large_heap.trim_to_retain();
 }
 
+void large_set_retain(size_t retain_bytes) {
+  LockGuard guard(g_large_heap.lock);
+  g_large_heap.set_retain(retain_bytes);
+}
+
 bool large_can_ever_hold(size_t bytes, size_t align_bytes) {
   ExtentRequest request;
   return make_request(bytes, align_bytes, &request);
@@ -116,6 +121,11 @@ size_t large_release(size_t keep_bytes) {
   LockGuard trim_guard(g_large_heap.trim_lock);
   LockGuard guard(g_large_heap.lock);
   return g_large_heap.trim(keep_bytes / kGranuleBytes);
+}
+
+size_t large_least_free_bytes() {
+  LockGuard guard(g_large_heap.lock);
+  return g_large_heap.take_least_free_bytes();
 }
 
 void large_unmap_free() {

@@ -38,8 +38,10 @@
 namespace elasticpool {
 
 // After plan_zones(); again whenever the settings change. At most `retain_bytes` of free memory
-// keep their pages.
+// keep their pages, and what went back in vain: was taken again (regret).
 void large_boot(FitPolicy fit, size_t retain_bytes);
+// The bound from now on; nothing goes back before the next free.
+void large_set_retain(size_t retain_bytes);
 
 // False: no zone has room for it, or it is aligned to more than 256 GiB. However much is given back
 // elsewhere, large_allocate() will refuse it. No lock, no system call.
@@ -61,6 +63,9 @@ void* large_reallocate(void* p, size_t bytes);
 
 // Takes the pages of free ranges back until at most keep_bytes have theirs; how many bytes went.
 size_t large_release(size_t keep_bytes);
+
+// Free and resident: the least since the last call.
+size_t large_least_free_bytes();
 
 // Unmaps all that is free, so that another tier finds addresses under RLIMIT_AS.
 void large_unmap_free();
@@ -85,10 +90,11 @@ struct LargeStats {
   uint64_t lost_bytes;
   uint64_t requests;  // served
   uint64_t frees;
-  uint64_t reused;          // requests served from mapped free ranges
-  uint64_t remaps;          // growths by mremap, in place or not
-  uint64_t copies;          // growths that had to copy
-  uint64_t returned_bytes;  // pages that went back to the system, as free_resident_bytes counts
+  uint64_t reused;           // requests served from mapped free ranges
+  uint64_t remaps;           // growths by mremap, in place or not
+  uint64_t copies;           // growths that had to copy
+  uint64_t returned_bytes;   // pages that went back to the system, as free_resident_bytes counts
+  uint64_t regretted_bytes;  // of those, taken again
 };
 LargeStats large_stats();
 

@@ -46,4 +46,11 @@ LargeStats LargeHeap::snapshot() const {
   return stats;
 }
 
+size_t LargeHeap::take_least_free_bytes() {
+  const uint64_t free_granules = index_.granules(RangeState::kResident);
+  const uint64_t least_granules = std::min(least_free_granules_, free_granules);
+  least_free_granules_ = free_granules;
+  return bytes_of(least_granules);
+}
+
 }  // namespace elasticpool

@@ -69,8 +69,12 @@ class LargeHeap {
 
   void configure(FitPolicy fit, size_t retain_bytes) EP_REQUIRES(lock) {
     fit_ = fit;
-    retain_granules_ = retain_bytes / kGranuleBytes;
+    set_retain(retain_bytes);
     index_.set_origin(g_large_zone.base / kGranuleBytes);
+  }
+
+  void set_retain(size_t retain_bytes) EP_REQUIRES(lock) {
+    retain_granules_ = retain_bytes / kGranuleBytes;
   }
 
   // Into the caller's hands: from the warmest state that can serve, else mapped.
@@ -98,9 +102,13 @@ class LargeHeap {
   void give_all_back() EP_REQUIRES(lock);
 
   LargeStats snapshot() const EP_REQUIRES(lock);
+  // See large_least_free_bytes().
+  size_t take_least_free_bytes() EP_REQUIRES(lock);
 
   // What snapshot() does not work out from the index.
   LargeStats counters EP_GUARDED_BY(lock) = {};
+  // Of what was taken again, so much counts still: see trim_to_retain().
+  uint64_t regret_bytes EP_GUARDED_BY(lock) = 0;
 
  private:
   static uintptr_t address_at(uint32_t granule) {
@@ -130,6 +138,7 @@ class LargeHeap {
   void free_room(RangeId id) EP_REQUIRES(lock);
 
   // purge.cc
+  uint64_t keep_granules() const EP_REQUIRES(lock);
   void unmap_all(RangeState state) EP_REQUIRES(lock);
 
   static ExtentRecords records_;
@@ -137,6 +146,7 @@ class LargeHeap {
   FitPolicy fit_ EP_GUARDED_BY(lock) = FitPolicy::kBest;
   uint64_t retain_granules_ EP_GUARDED_BY(lock) = 0;
   uint64_t mapped_granules_ EP_GUARDED_BY(lock) = 0;
+  uint64_t least_free_granules_ EP_GUARDED_BY(lock) = 0;
 };
 
 extern LargeHeap g_large_heap;

@@ -125,9 +125,14 @@ RangeId LargeHeap::map_new(const ExtentRequest& request) {
 Obtained LargeHeap::obtain(const ExtentRequest& request) {
   RangeId id = take(find(RangeState::kResident, request), request);
   if (id == kNoRange) id = continue_resident(request);
+  least_free_granules_ = std::min(least_free_granules_, index_.granules(RangeState::kResident));
   if (id != kNoRange) return {.id = id, .zeroed = false, .reused = true};
   id = take(find(RangeState::kClean, request), request);
-  if (id != kNoRange) return {.id = id, .zeroed = true, .reused = true};
+  if (id != kNoRange) {
+    counters.regretted_bytes += bytes_of(request.granules);
+    regret_bytes += bytes_of(request.granules);
+    return {.id = id, .zeroed = true, .reused = true};
+  }
   return {.id = map_new(request), .zeroed = true, .reused = false};
 }
 

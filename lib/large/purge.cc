@@ -8,6 +8,12 @@
 #include "os/vm.h"
 
 namespace elasticpool {
+namespace {
+
+// How much has to go back for a byte of regret to be forgotten.
+constexpr size_t kForgetShare = 4;
+
+}  // namespace
 
 size_t LargeHeap::trim(uint64_t keep_granules) {
   size_t returned_bytes = 0;
@@ -40,11 +46,17 @@ size_t LargeHeap::trim(uint64_t keep_granules) {
   return returned_bytes;
 }
 
+// The bound, and what it was too low by: never more than was live at once.
+uint64_t LargeHeap::keep_granules() const {
+  return retain_granules_ + std::min(regret_bytes, counters.peak_live_bytes) / kGranuleBytes;
+}
+
 void LargeHeap::trim_to_retain() {
-  if (index_.granules(RangeState::kResident) <= retain_granules_) return;
+  if (index_.granules(RangeState::kResident) <= keep_granules()) return;
   // Whoever holds it goes on until the rest, this included, is within the bound.
   if (!trim_lock.try_lock()) return;
-  trim(retain_granules_);
+  // As the frames do (buddy/buddy.cc): what goes now outweighs what was wanted again once.
+  regret_bytes -= std::min(regret_bytes, uint64_t{trim(keep_granules()) / kForgetShare});
   trim_lock.unlock();
 }
 

@@ -283,6 +283,16 @@ void magazine_stats(MagazineTable* table) {
   }
 }
 
+size_t live_caches() {
+  LockGuard guard(g_registry.lock);
+  size_t count = 0;
+  for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
+       cache = CacheList::next(cache)) {
+    count += cache->generation == g_registry.generation;
+  }
+  return count;
+}
+
 void count_uncached(ClassId id) {
   g_uncached[index_of(id)].fetch_add(1, std::memory_order_relaxed);
 }

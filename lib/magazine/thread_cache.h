@@ -144,6 +144,8 @@ struct MagazineTable {
 // Exact while the owners do nothing; else each cell is of a moment of its own.
 // Cost  one lock, which holds up births and deaths of threads; 5 KiB are read of each cache.
 void magazine_stats(MagazineTable* table);
+// Threads that have a cache.
+size_t live_caches();
 // Requests that were served without a cache.
 void count_uncached(ClassId id);
 

@@ -25,8 +25,12 @@ namespace {
 
 // CPU numbers are folded into this many caches; each is made when a thread first runs there.
 constexpr size_t kCpuCachesMax = 256;
-// Partial slabs by how full they are: the fullest bucket is drawn from first.
+// Partial slabs by how full they are: the fullest bucket is drawn from first, and last of all those
+// whose free pages went back.
 constexpr unsigned kBuckets = 4;
+constexpr unsigned kPurgedBucket = kBuckets;
+// How many slabs are purged before their bin's lock is let go: others want blocks.
+constexpr unsigned kPurgesAtOnce = 32;
 
 struct CpuCache : SlabHome {
   constexpr CpuCache() : SlabHome(LockRank::kCpu, true) {}
@@ -39,7 +43,7 @@ struct NodeBin : SlabHome {
 
   constexpr NodeBin() : SlabHome(LockRank::kNode, false) {}
 
-  SlabList partial[kBuckets] EP_GUARDED_BY(lock);
+  SlabList partial[kBuckets + 1] EP_GUARDED_BY(lock);
   SlabStats stats EP_GUARDED_BY(lock);
 };
 
@@ -187,6 +191,59 @@ size_t purge_partial(NodeBin& bin) {
   return returned_bytes;
 }
 
+// Purges settled slabs, a bounded number; *more: there are others.
+size_t purge_settled(NodeBin& bin, bool* more) {
+  LockGuard guard(bin.lock);
+  size_t returned_bytes = 0;
+  unsigned purges = 0;
+  *more = false;
+  for (unsigned bucket = 0; bucket < kBuckets && !*more; ++bucket) {
+    Slab* following = nullptr;
+    for (Slab* slab = bin.partial[bucket].front(); slab != nullptr; slab = following) {
+      following = NodeBin::SlabList::next(slab);
+      if (slab->pages != SlabPages::kSettled) continue;
+      *more = purges == kPurgesAtOnce;
+      if (*more) break;
+      ++purges;
+      const size_t bytes = slab_purge(slab);
+      if (bytes == 0) continue;
+      returned_bytes += bytes;
+      bin.partial[bucket].remove(slab);
+      slab->bucket = kPurgedBucket;
+      bin.partial[kPurgedBucket].push_front(slab);
+    }
+  }
+  bin.stats.returned_bytes += returned_bytes;
+  return returned_bytes;
+}
+
+void mark_settled(NodeBin& bin) {
+  LockGuard guard(bin.lock);
+  for (const auto& list : bin.partial) {
+    for (Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
+      if (slab->pages == SlabPages::kChanged) slab->pages = SlabPages::kSettled;
+    }
+  }
+}
+
+// A current slab's memory goes: all of it if the slab is empty, else the pages of its free blocks.
+// The bytes that went to the system.
+size_t release_current([[maybe_unused]] CpuCache& cache, Slab*& current) EP_REQUIRES(cache.lock) {
+  Slab* slab = current;
+  NodeBin& bin = bin_of(slab->node, slab->class_id);
+  LockGuard guard(bin.lock);
+  if (slab->free_count == slab->blocks) {
+    current = nullptr;
+    ++bin.stats.destroyed;
+    --bin.stats.slabs;
+    slab_destroy(slab);
+    return 0;
+  }
+  const size_t bytes = slab_purge(slab);
+  bin.stats.returned_bytes += bytes;
+  return bytes;
+}
+
 // Locks whoever is home to the slab; the home cannot change while its lock is held. (Which lock
 // that is, only the loop knows: no annotation can say it, here and in put_blocks().)
 SlabHome* lock_home(Slab* slab, SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
@@ -259,23 +316,30 @@ size_t release_slabs() {
   for_each_cache([&](CpuCache& cache) {
     LockGuard guard(cache.lock);
     for (Slab*& current : cache.current) {
-      Slab* slab = current;
-      if (slab == nullptr) continue;
-      NodeBin& bin = bin_of(slab->node, slab->class_id);
-      LockGuard bin_guard(bin.lock);
-      if (slab->free_count == slab->blocks) {
-        current = nullptr;
-        ++bin.stats.destroyed;
-        --bin.stats.slabs;
-        slab_destroy(slab);
-      } else {
-        const size_t bytes = slab_purge(slab);
-        bin.stats.returned_bytes += bytes;
-        returned_bytes += bytes;
-      }
+      if (current != nullptr) returned_bytes += release_current(cache, current);
     }
   });
   for_each_bin([&](NodeBin& bin) { returned_bytes += purge_partial(bin); });
+  return returned_bytes;
+}
+
+size_t release_settled_slabs() {
+  size_t returned_bytes = 0;
+  for_each_cache([&](CpuCache& cache) {
+    LockGuard guard(cache.lock);
+    for (Slab*& current : cache.current) {
+      if (current == nullptr) continue;
+      if (current->pages == SlabPages::kSettled) {
+        returned_bytes += release_current(cache, current);
+      } else if (current->pages == SlabPages::kChanged) {
+        current->pages = SlabPages::kSettled;
+      }
+    }
+  });
+  for_each_bin([&](NodeBin& bin) {
+    for (bool more = true; more;) returned_bytes += purge_settled(bin, &more);
+    mark_settled(bin);
+  });
   return returned_bytes;
 }
 

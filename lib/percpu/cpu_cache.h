@@ -50,6 +50,11 @@ void slab_stats(SlabTable* table);
 // free blocks lie to the system; the bytes that went to the system, at most (see returned_bytes).
 size_t release_slabs();
 
+// The same only for slabs that did not change since the call before, which marks those that did.
+// Cost  each lock for as long as it takes to look at its slabs and to purge kPurgesAtOnce of them;
+//       a bin that has more is visited again.
+size_t release_settled_slabs();
+
 // Which node a CPU belongs to: 0 unless the host has more than one (heap/ sets it after boot).
 void set_node_of_cpu(NodeId (*node_of_cpu)(CpuId));
 NodeId current_node();

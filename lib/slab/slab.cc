@@ -59,7 +59,7 @@ Slab* slab_create(ClassId id, NodeId node) {
   slab->hint = 0;
   slab->class_id = id;
   slab->node = node;
-  slab->purged = false;
+  slab->pages = SlabPages::kChanged;
   fill_bits(slab);
   stamp_cells(slab);
   return slab;
@@ -90,14 +90,14 @@ size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
     if (bits != 0) break;
   }
   slab->hint = word;
-  slab->purged = false;
+  slab->pages = SlabPages::kChanged;
   slab->free_count -= static_cast<uint32_t>(taken);
   return taken;
 }
 
 size_t slab_purge(Slab* slab) {
-  if (slab->purged) return 0;
-  slab->purged = true;
+  if (slab->pages == SlabPages::kPurged) return 0;
+  slab->pages = SlabPages::kPurged;
   const size_t block_bytes = block_bytes_of(slab->class_id);
   const size_t page = page_bytes();
   size_t returned_bytes = 0;

@@ -28,6 +28,13 @@ namespace elasticpool {
 // percpu/.
 struct SlabHome;
 
+// What has become of the pages of a slab's free blocks.
+enum class SlabPages : uint8_t {
+  kChanged,  // a block was taken or put since anybody looked
+  kSettled,  // none was since a look at it
+  kPurged,   // none was since they went back
+};
+
 struct Slab {
   Link<Slab> link;
   std::atomic<SlabHome*> home{nullptr};
@@ -37,8 +44,8 @@ struct Slab {
   uint32_t hint = 0;  // first word of the bitmap that may have a bit
   ClassId class_id{};
   NodeId node{};
-  uint8_t bucket = 0;   // which list of its bin it is on
-  bool purged = false;  // the pages of its free blocks went back, and nothing changed since
+  uint8_t bucket = 0;  // which list of its bin it is on
+  SlabPages pages = SlabPages::kChanged;
   // Here, or in a record of its own where the blocks are too many.
   uint64_t* free_bits = nullptr;
   uint64_t own_bits[];
@@ -107,7 +114,7 @@ inline void slab_put(Slab* slab, const void* block) {
   uint64_t& word = slab->free_bits[index / 64];
   if (EP_UNLIKELY((word & bit) != 0)) die_double_free(block);
   word |= bit;
-  slab->purged = false;
+  slab->pages = SlabPages::kChanged;
   ++slab->free_count;
   if (index / 64 < slab->hint) slab->hint = static_cast<uint32_t>(index / 64);
 }

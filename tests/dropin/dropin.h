@@ -160,6 +160,7 @@ static inline long number_after(const char* file, const char* name) {
 
 // VmRSS is a sum of per-CPU counters and may be off by megabytes; the roll-up walks the pages.
 static inline long resident_kib(void) { return number_after("/proc/self/smaps_rollup", "\nRss:"); }
+static inline long count_threads(void) { return number_after("/proc/self/status", "\nThreads:"); }
 static inline long mapped_kib(void) { return number_after("/proc/self/status", "VmSize:"); }
 
 // --- Child processes: this program again, since stderr belongs to a process from its exec on. ---
@@ -225,6 +226,13 @@ static inline Child run_self(const char* const* args, const char* const* env) {
 
 static inline bool exited_with(int status, int code) {
   return WIFEXITED(status) && WEXITSTATUS(status) == code;
+}
+
+static inline void expect_success(pid_t child) {
+  EXPECT(child > 0);
+  int status = 0;
+  EXPECT(waitpid(child, &status, 0) == child);
+  EXPECT(exited_with(status, 0));
 }
 
 static inline bool killed_by(int status, int signal_number) {

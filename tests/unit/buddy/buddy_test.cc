@@ -241,6 +241,23 @@ TEST_F(Buddy, GrowthOfOneZoneIsTradedForFreeMemoryOfTheOther) {
   set_reclaimer(Reclaimer::kMediumFrames, nullptr);
 }
 
+TEST_F(Buddy, LeastFreeBytesSinceTheLastCall) {
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(runs_.allocate(g_medium_zone, kNode, 16));
+  runs_.free_all();
+  const size_t free_bytes = buddy_free_bytes(ZoneKind::kMedium);
+  EXPECT_EQ(free_bytes, Runs::free_dirty_bytes(g_medium_zone, kNode));
+  buddy_least_free_bytes(ZoneKind::kMedium);
+  EXPECT_EQ(buddy_least_free_bytes(ZoneKind::kMedium), free_bytes) << "nothing happened";
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(runs_.allocate(g_medium_zone, kNode, 16));
+  runs_.free_all();
+  EXPECT_EQ(buddy_least_free_bytes(ZoneKind::kMedium), free_bytes - 3 * kMiB);
+  EXPECT_EQ(buddy_least_free_bytes(ZoneKind::kMedium), free_bytes) << "what was is forgotten";
+  // Of one zone, whatever it is.
+  EXPECT_GE(buddy_release_zone(ZoneKind::kMedium, kMiB), free_bytes - kMiB - kFrameBytes);
+  EXPECT_LE(buddy_free_bytes(ZoneKind::kMedium), kMiB + kFrameBytes);
+  runs_.check();
+}
+
 TEST_F(Buddy, NothingGoesBackWhileAllMayStay) {
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(runs_.allocate(g_medium_zone, kNode, 16));
   buddy_vm().fail_nothing();

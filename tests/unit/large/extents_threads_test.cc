@@ -76,7 +76,10 @@ TEST_F(ExtentThreads, KeepContentsAndAccounts) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0U);
   EXPECT_TRUE(nothing_is_live_and_nothing_lost());
-  EXPECT_LE(large_stats().free_resident_bytes, 12 * kMiB);
+  // What went back and was taken again raises the bound, up to what was live at once.
+  const LargeStats stats = large_stats();
+  EXPECT_LE(stats.free_resident_bytes,
+            12 * kMiB + std::min(stats.regretted_bytes, stats.peak_live_bytes));
 }
 
 // A block is freed by another thread than the one that made it; each sees the other's bytes.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <set>
 #include <thread>
@@ -121,6 +122,44 @@ TEST_F(TakePut, BlocksFreedByAnotherThreadComeHome) {
   std::thread([&] { put_blocks(id, blocks.data(), blocks.size()); }).join();
   EXPECT_EQ(test::slab_stats_of(id).blocks_out, 0U);
   EXPECT_LE(test::slab_stats_of(id).slabs, 1U);
+}
+
+// Settled: no block was taken or put between two calls. More slabs than are purged at once.
+TEST_F(TakePut, OnlyPagesOfSlabsThatDidNotChangeGoBack) {
+  const ClassId id = class_of_size(1024);
+  const size_t per_slab = size_class(id).blocks_per_slab;
+  constexpr size_t kSlabs = 100;
+  std::vector<void*> blocks(kSlabs * per_slab);
+  size_t taken = 0;
+  while (taken < blocks.size()) taken += take_blocks(id, &blocks[taken], blocks.size() - taken);
+  std::sort(blocks.begin(), blocks.end());
+  std::vector<void*> kept;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    // Two blocks of each slab stay, so that one more can go.
+    if (i % per_slab < 2) {
+      kept.push_back(blocks[i]);
+      memset(blocks[i], 0x5a, 1024);
+    } else {
+      put_blocks(id, &blocks[i], 1);
+    }
+  }
+  const size_t slab_bytes = size_class(id).slab_granules * kGranuleBytes;
+  EXPECT_EQ(release_settled_slabs(), 0U) << "all have changed";
+  put_blocks(id, &kept.back(), 1);
+  kept.pop_back();
+  EXPECT_EQ(release_settled_slabs(), (kSlabs - 1) * (slab_bytes - page_bytes()));
+  EXPECT_EQ(release_settled_slabs(), slab_bytes - page_bytes()) << "the one that had changed";
+  EXPECT_EQ(release_settled_slabs(), 0U);
+  for (const void* block : kept) {
+    EXPECT_EQ(*static_cast<const uint8_t*>(block), 0x5a);
+    EXPECT_EQ(memcmp(block, static_cast<const char*>(block) + 1, 1023), 0);
+  }
+  // What was purged serves again, and is purged again.
+  std::vector<void*> again(kSlabs);
+  taken = 0;
+  while (taken < again.size()) taken += take_blocks(id, &again[taken], again.size() - taken);
+  put_blocks(id, again.data(), again.size());
+  put_blocks(id, kept.data(), kept.size());
 }
 
 TEST_F(TakePut, ReleaseSendsTheFreePagesOfAPartialSlabBack) {

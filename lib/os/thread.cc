@@ -1,0 +1,52 @@
+// See thread.h.
+#include "os/thread.h"
+
+#include <linux/prctl.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/units.h"
+#include "os/syscall.h"
+
+namespace elasticpool {
+namespace {
+
+// Room for our own frames and, below them, for the program's thread-local variables, which libc
+// puts on the stack.
+constexpr size_t kStackBytes = 256 * kKiB;
+
+struct Start {
+  const char* name;
+  void (*run)();
+};
+// One at a time is started (pressure/caretaker.cc), and it reads this before it does anything else.
+constinit Start g_start = {nullptr, nullptr};
+
+void* enter(void*) {
+  const Start start = g_start;
+  system_call(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>(start.name));
+  start.run();
+  return nullptr;
+}
+
+}  // namespace
+
+bool start_thread(const char* name, void (*run)()) {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
+  g_start = {name, run};
+  // The new thread inherits the mask.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, &attributes, enter, nullptr) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+  return started;
+}
+
+}  // namespace elasticpool

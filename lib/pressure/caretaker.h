@@ -1,0 +1,48 @@
+// The helper thread of a process that has threads of its own: gives idle memory back.
+//
+// Who may call  heap/. Any thread.
+// Starts        when the program has made a thread; never in a process that has none: a second
+//               thread would break unshare(), sandboxes and programs that fork.
+// Ends          when the program is back to one thread and all that is idle has gone; the program's
+//               next thread brings it back. The child of a fork has none until it makes a thread.
+// While it runs the tiers keep what they free, whatever their own bound (`hold`), and it alone
+//               gives back: what was free all the time for a window (low_water.h), and of slabs
+//               that did not change for a while the pages on which only free blocks lie.
+// Locks         none of its own; the tiers' functions take theirs.
+// Cost          four rounds a second while there is something to watch, two else; a round reads a
+//               number of each tier.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace elasticpool {
+
+struct WatchedTier {
+  size_t (*free_bytes)();         // free and resident now
+  size_t (*least_free_bytes)();   // the least of that since the last call
+  uint64_t (*regretted_bytes)();  // given back and taken again, so far
+  size_t (*release)(size_t keep_bytes);
+};
+
+struct CaretakerHooks {
+  const WatchedTier* tiers;
+  size_t tier_count;
+  // Pages of slabs that did not change since the call before; marks those that did. The bytes.
+  size_t (*purge_settled)();
+  // The tiers keep what they free (true), or what their own bound says.
+  void (*hold)(bool);
+  // Threads that use the heap.
+  size_t (*threads)();
+};
+inline constexpr size_t kWatchedTiersMax = 4;
+
+// Once, at boot.
+void set_caretaker_hooks(const CaretakerHooks& hooks);
+
+// The program has made a thread just now.
+void caretaker_note_thread();
+// In the child of a fork, after its locks were released.
+void caretaker_after_fork_in_child();
+
+}  // namespace elasticpool

@@ -1,0 +1,98 @@
+// The helper thread of a process that has threads: it gives idle memory back without being asked,
+// can be switched off, does not outlive a fork, and takes no signal of the program's.
+//
+// usage: helper gives-back|off|fork|signals
+#include "dropin.h"
+
+enum { kThreads = 3, kBlocks = 60000, kBlockBytes = 1000, kBigBytes = 20 * kMiB };
+
+static pthread_barrier_t g_barrier;
+
+// Fills some 80 MiB, frees it, and stays alive without another call.
+static void* fill_free_and_wait(void* arg) {
+  const unsigned tag = (unsigned)(uintptr_t)arg;
+  char** blocks = (char**)malloc(kBlocks * sizeof *blocks);
+  EXPECT(blocks != NULL);
+  for (unsigned i = 0; i < kBlocks; ++i) blocks[i] = (char*)filled(kBlockBytes, tag + i);
+  char* big = (char*)filled(kBigBytes, tag);
+  for (unsigned i = 0; i < kBlocks; ++i) check_and_free(blocks[i], kBlockBytes, tag + i);
+  check_and_free(big, kBigBytes, tag);
+  free(blocks);
+  pthread_barrier_wait(&g_barrier);
+  pthread_barrier_wait(&g_barrier);
+  return NULL;
+}
+
+static void with_idle_threads(void (*meanwhile)(void)) {
+  EXPECT(pthread_barrier_init(&g_barrier, NULL, kThreads + 1) == 0);
+  pthread_t threads[kThreads];
+  for (uintptr_t i = 0; i < kThreads; ++i) {
+    EXPECT(pthread_create(&threads[i], NULL, fill_free_and_wait, (void*)(i * 7919)) == 0);
+  }
+  pthread_barrier_wait(&g_barrier);
+  meanwhile();
+  pthread_barrier_wait(&g_barrier);
+  for (unsigned i = 0; i < kThreads; ++i) EXPECT(pthread_join(threads[i], NULL) == 0);
+}
+
+// The suite's time limit is the bound of the wait.
+static void see_memory_go(void) {
+  EXPECT(count_threads() == kThreads + 2);
+  while (resident_kib() > 20 * kKiB) usleep(20000);
+}
+
+static void see_no_helper(void) { EXPECT(count_threads() == kThreads + 1); }
+
+static void* nothing(void* arg) { return arg; }
+
+static void see_a_fork_without_helper(void) {
+  const pid_t child = fork();
+  if (child == 0) {
+    EXPECT(count_threads() == 1);
+    use_heap(5, 20000);
+    EXPECT(count_threads() == 1);
+    // Its own first thread brings it one of its own.
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    EXPECT(count_threads() == 2);
+    while (count_threads() != 1) usleep(10000);
+    use_heap(6, 5000);
+    _exit(0);
+  }
+  expect_success(child);
+}
+
+// Every thread of the program blocks it: it must stay pending, not kill us through the helper.
+static void see_a_signal_stay_pending(void) {
+  EXPECT(kill(getpid(), SIGUSR1) == 0);
+  usleep(100000);
+  sigset_t pending;
+  EXPECT(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1) == 1);
+  const struct timespec no_time = {0, 0};
+  sigset_t user;
+  sigemptyset(&user);
+  sigaddset(&user, SIGUSR1);
+  EXPECT(sigtimedwait(&user, NULL, &no_time) == SIGUSR1);
+}
+
+int main(int argc, char** argv) {
+  EXPECT(argc == 2);
+  const char* what = argv[1];
+  if (strcmp(what, "off") == 0 && getenv("MEMPOOL_HELPER") == NULL) {
+    EXPECT(setenv("MEMPOOL_HELPER", "off", 1) == 0);
+    execv(argv[0], argv);
+    FAIL("execv");
+  }
+  if (strcmp(what, "signals") == 0) {
+    sigset_t user;
+    sigemptyset(&user);
+    sigaddset(&user, SIGUSR1);
+    EXPECT(pthread_sigmask(SIG_BLOCK, &user, NULL) == 0);
+  }
+  with_idle_threads(strcmp(what, "gives-back") == 0 ? see_memory_go
+                    : strcmp(what, "off") == 0      ? see_no_helper
+                    : strcmp(what, "fork") == 0     ? see_a_fork_without_helper
+                                                    : see_a_signal_stay_pending);
+  return 0;
+}
