@@ -68,16 +68,20 @@ class Smoke(unittest.TestCase):
                 cell = document["results"][workload][allocator]
                 self.assertGreater(cell["seconds"], 0)
                 self.assertGreater(cell["peak_rss_kib"], 100)
+                self.assertGreater(cell["minor_faults"], 10)
                 self.assertGreater(cell["time_ratio"], 0)
         if LIBRARY and "no plot" not in result.stderr:
             self.assertEqual((out / "compare.png").read_bytes()[:4], b"\x89PNG")
             self.assertIn("elasticpool", (out / "compare.svg").read_text())
 
     def test_every_program_runs(self):
-        result = self.compare("--workloads", "all", "--rounds", "1", "--figures", "throughput,cpu")
+        result = self.compare(
+            "--workloads", "all", "--rounds", "1", "--figures", "throughput,cpu,faults"
+        )
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("Throughput", result.stdout)
         self.assertIn("CPU time", result.stdout)
+        self.assertIn("Page faults", result.stdout)
         self.assertNotIn("Peak memory", result.stdout)
         for word in ("sqlite2", "crossfree", "threadchurn", "tree", "medium", "huge", "fragment"):
             if f"workload {word}:" not in result.stderr:

@@ -4,10 +4,16 @@ import argparse
 from pathlib import Path
 
 from . import allocators
-from .results import CPU_TIME, MEMORY, THROUGHPUT, TIME
+from .results import CPU_TIME, FAULTS, MEMORY, THROUGHPUT, TIME
 
 QUICK_PERCENT = 2
-FIGURES = {"time": TIME, "cpu": CPU_TIME, "throughput": THROUGHPUT, "memory": MEMORY}
+FIGURES = {
+    "time": TIME,
+    "cpu": CPU_TIME,
+    "throughput": THROUGHPUT,
+    "memory": MEMORY,
+    "faults": FAULTS,
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,7 +51,7 @@ def parse(root):
     add("--baseline", metavar="NAME", default="jemalloc",
         help="what ratios are to (default: jemalloc; the first one where it is not listed)")
     add("--figures", metavar="LIST", type=figures, default="time,memory",
-        help="which of time, cpu, throughput, memory are shown (default: %(default)s)")
+        help=f"which of {', '.join(FIGURES)} are shown (default: %(default)s)")
     add("--build", metavar="DIR", type=Path, default=root / "build",
         help="where Meson built (default: build)")
     add("--elasticpool", metavar="PATH",

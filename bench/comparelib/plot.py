@@ -6,7 +6,7 @@ On such an axis twice and half are equally far from the line, as they are in a g
 import math
 
 from .allocators import OURS
-from .results import CPU_TIME, MEMORY, THROUGHPUT, TIME
+from .results import CPU_TIME, FAULTS, MEMORY, THROUGHPUT, TIME
 
 # Okabe and Ito's palette: told apart by people with any kind of colour vision.
 OUR_COLOUR = "#D55E00"
@@ -28,6 +28,7 @@ PANELS = {
     CPU_TIME: ("CPU time", "more", "less"),
     THROUGHPUT: ("Throughput", "faster", "slower"),
     MEMORY: ("Peak memory", "more", "less"),
+    FAULTS: ("Page faults", "more", "less"),
 }
 
 

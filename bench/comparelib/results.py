@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 # The figures that are compared, as the fields of a cell.
 TIME, CPU_TIME = "seconds", "cpu_seconds"
 MEMORY, THROUGHPUT = "peak_rss_kib", "operations_per_second"
+FAULTS = "minor_faults"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Cell:
     seconds: float | None
     cpu_seconds: float | None
     peak_rss_kib: float | None
+    minor_faults: float | None
     operations_per_second: float | None
     runs: int
     disturbed_runs: int
@@ -90,12 +92,19 @@ class Results:
         errors = [run.error for run in runs if run.error]
         disturbed = sum(run.disturbed for run in runs)
         if errors:
-            return Cell(None, None, None, None, len(runs), disturbed, errors[0])
-        seconds, cpu_seconds, peak_rss_kib = (
-            median(getattr(run, kind) for run in runs) for kind in (TIME, CPU_TIME, MEMORY)
+            return Cell(*[None] * 5, len(runs), disturbed, errors[0])
+        medians = {
+            kind: median(getattr(run, kind) for run in runs)
+            for kind in (TIME, CPU_TIME, MEMORY, FAULTS)
+        }
+        rate = ratio(runs[0].operations, medians[TIME])
+        return Cell(
+            **medians,
+            operations_per_second=rate,
+            runs=len(runs),
+            disturbed_runs=disturbed,
+            error="",
         )
-        rate = ratio(runs[0].operations, seconds)
-        return Cell(seconds, cpu_seconds, peak_rss_kib, rate, len(runs), disturbed, "")
 
     def figure(self, workload, allocator, kind):
         cell = self.cells.get((workload, allocator))
@@ -131,7 +140,12 @@ class Results:
         return lines
 
     def as_json(self):
-        kinds = {"time_ratio": TIME, "cpu_ratio": CPU_TIME, "rss_ratio": MEMORY}
+        kinds = {
+            "time_ratio": TIME,
+            "cpu_ratio": CPU_TIME,
+            "rss_ratio": MEMORY,
+            "faults_ratio": FAULTS,
+        }
         results, means = {}, {}
         for (workload, allocator), cell in self.cells.items():
             ratios = {name: self.ratio(workload, allocator, kind) for name, kind in kinds.items()}

@@ -1,12 +1,13 @@
 """Results as text: one table per figure, a row per workload, a column per allocator."""
 
-from .results import CPU_TIME, MEMORY, THROUGHPUT, TIME
+from .results import CPU_TIME, FAULTS, MEMORY, THROUGHPUT, TIME
 
 TITLES = {
     TIME: "Time (median; ratio to {baseline}, lower is better)",
     CPU_TIME: "CPU time (median; ratio to {baseline}, lower is better)",
     THROUGHPUT: "Throughput (operations a second; ratio to {baseline}, higher is better)",
     MEMORY: "Peak memory (RSS, median; ratio to {baseline}, lower is better)",
+    FAULTS: "Page faults (minor ones, median; ratio to {baseline}, lower is better)",
 }
 GAP = 3
 
@@ -21,11 +22,15 @@ def format_kib(kib):
     return f"{kib / 1024:.1f} MiB" if kib < 1024 * 1000 else f"{kib / 1024 / 1024:.2f} GiB"
 
 
-def format_rate(rate):
+def format_count(count):
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if rate >= size:
-            return f"{rate / size:.3g} {unit}/s"
-    return f"{rate:.3g} /s"
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.3g} "
+
+
+def format_rate(rate):
+    return f"{format_count(rate)}/s"
 
 
 FORMATS = {
@@ -33,6 +38,7 @@ FORMATS = {
     CPU_TIME: format_seconds,
     MEMORY: format_kib,
     THROUGHPUT: format_rate,
+    FAULTS: format_count,
 }
 
 
