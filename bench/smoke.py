@@ -102,6 +102,7 @@ class Smoke(unittest.TestCase):
             ["--rounds", "0"],
             ["--rounds", "many"],
             ["--figures", "time,nosuch"],
+            ["--ours", "nosuch"],
             ["--nonsense"],
         ):
             result = self.compare(*arguments)

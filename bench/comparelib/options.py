@@ -30,6 +30,10 @@ def figures(text):
     return [FIGURES[name] for name in names]
 
 
+def names(text):
+    return [name.strip() for name in text.split(",")]
+
+
 def positive(text):
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text}: a number from 1 up is wanted")
@@ -50,6 +54,9 @@ def parse(root):
     add("--rounds", metavar="N", type=positive, default=5, help="runs of each (default: 5)")
     add("--baseline", metavar="NAME", default="jemalloc",
         help="what ratios are to (default: jemalloc; the first one where it is not listed)")
+    add("--ours", metavar="LIST", default=[], type=names,
+        help=f"allocators that are no peers besides {allocators.OURS}, and every other name that "
+        "begins so")
     add("--figures", metavar="LIST", type=figures, default="time,memory",
         help=f"which of {', '.join(FIGURES)} are shown (default: %(default)s)")
     add("--build", metavar="DIR", type=Path, default=root / "build",

@@ -68,9 +68,11 @@ def geometric_mean(values):
 class Results:
     """Cells of workload x allocator, and their ratios to the baseline."""
 
-    def __init__(self, runs, workloads, allocators, baseline):
+    def __init__(self, runs, workloads, allocators, baseline, ours=()):
         self.runs = runs
         self.baseline = baseline
+        # Those of the allocators that are not peers but builds of this project.
+        self.ours = ours
         self.allocators = allocators
         self.cells = {}
         for workload in workloads:
@@ -123,6 +125,18 @@ class Results:
     def mean(self, allocator, kind):
         return geometric_mean(self.ratios(allocator, kind))
 
+    def shared_workloads(self, kind):
+        """Those that all allocators got through: only over them are means of two comparable."""
+        return [
+            workload
+            for workload in self.workloads
+            if all(self.ratio(workload, name, kind) is not None for name in self.allocators)
+        ]
+
+    def shared_mean(self, allocator, kind):
+        rows = self.shared_workloads(kind)
+        return geometric_mean(self.ratio(workload, allocator, kind) for workload in rows)
+
     def failures(self):
         """One line for each run that failed and each checksum that is not the first one's."""
         lines, first = [], {}
@@ -146,17 +160,22 @@ class Results:
             "rss_ratio": MEMORY,
             "faults_ratio": FAULTS,
         }
-        results, means = {}, {}
+        results, means, shared_means = {}, {}, {}
         for (workload, allocator), cell in self.cells.items():
             ratios = {name: self.ratio(workload, allocator, kind) for name, kind in kinds.items()}
             results.setdefault(workload, {})[allocator] = {**asdict(cell), **ratios}
         for allocator in self.allocators:
             means[allocator] = {name: self.mean(allocator, kind) for name, kind in kinds.items()}
             means[allocator]["workloads"] = len(self.ratios(allocator, TIME))
+            shared_means[allocator] = {
+                name: self.shared_mean(allocator, kind) for name, kind in kinds.items()
+            }
         return {
             "baseline": self.baseline,
             "results": results,
             "geometric_means": means,
+            "shared_workloads": self.shared_workloads(TIME),
+            "shared_geometric_means": shared_means,
             "failures": self.failures(),
             "runs": [asdict(run) for run in self.runs],
         }
