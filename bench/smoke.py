@@ -74,6 +74,29 @@ class Smoke(unittest.TestCase):
             self.assertEqual((out / "compare.png").read_bytes()[:4], b"\x89PNG")
             self.assertIn("elasticpool", (out / "compare.svg").read_text())
 
+    def test_saved_files_are_merged_and_compared(self):
+        file, merged = self.folder / "one.json", self.folder / "merged"
+        allocators = ["--allocators", "glibc,elasticpool-trial=" + LIBRARY] if LIBRARY else []
+        arguments = ["--workloads", "lifo", "--rounds", "1", *allocators]
+        result = self.compare(*arguments, "--json", file)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result = self.compare("--merge", file, file, "--out", merged)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("geometric mean", result.stdout)
+        document = json.loads((merged / "compare.json").read_text())
+        self.assertEqual({run["round"] for run in document["runs"]}, {0, 1})
+        self.assertEqual(len(document["merged"]), 2)
+        if LIBRARY and "no plot" not in result.stderr:
+            self.assertIn("elasticpool-trial", (merged / "overview.svg").read_text())
+            self.assertIn("lower left is better", (merged / "overview.svg").read_text())
+
+        result = self.compare("--diff", file, merged / "compare.json")
+        if LIBRARY:
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertRegex(result.stdout, r"(?m)^lifo +1\.000$")
+        else:
+            self.assertIn("no workload and no allocator but glibc", result.stderr)
+
     def test_every_program_runs(self):
         result = self.compare(
             "--workloads", "all", "--rounds", "1", "--figures", "throughput,cpu,faults"
@@ -104,6 +127,10 @@ class Smoke(unittest.TestCase):
             ["--figures", "time,nosuch"],
             ["--ours", "nosuch"],
             ["--nonsense"],
+            ["--merge", "/nonexistent.json"],
+            ["--merge", str(COMPARE)],
+            ["--diff", "/nonexistent.json", "/nonexistent.json"],
+            ["--diff", "/nonexistent.json"],
         ):
             result = self.compare(*arguments)
             self.assertEqual(result.returncode, 2, arguments)

@@ -7,6 +7,7 @@ from . import allocators
 from .results import CPU_TIME, FAULTS, MEMORY, THROUGHPUT, TIME
 
 QUICK_PERCENT = 2
+BASELINE = "jemalloc"
 FIGURES = {
     "time": TIME,
     "cpu": CPU_TIME,
@@ -52,8 +53,9 @@ def parse(root):
         help="names or NAME=library.so (default: %(default)s)")
     add("--workloads", metavar="LIST", default="all", help="names (default: all)")
     add("--rounds", metavar="N", type=positive, default=5, help="runs of each (default: 5)")
-    add("--baseline", metavar="NAME", default="jemalloc",
-        help="what ratios are to (default: jemalloc; the first one where it is not listed)")
+    add("--baseline", metavar="NAME",
+        help=f"what ratios are to (default: {BASELINE}, the first one where it is not listed; of "
+        "files, theirs)")
     add("--ours", metavar="LIST", default=[], type=names,
         help=f"allocators that are no peers besides {allocators.OURS}, and every other name that "
         "begins so")
@@ -74,5 +76,11 @@ def parse(root):
     add("--quick", action="store_true",
         help=f"{QUICK_PERCENT} %% of the work: a trial, no measurement")
     add("--list", action="store_true", help="names allocators and workloads, and ends")
+    files = parser.add_mutually_exclusive_group()
+    add = files.add_argument
+    add("--merge", metavar="FILE", nargs="+",
+        help="measures nothing: the runs of these JSON files, shown as one comparison")
+    add("--diff", metavar=("OLD", "NEW"), nargs=2,
+        help="measures nothing: how the ratios of NEW differ from those of OLD, both JSON files")
     # fmt: on
     return parser.parse_args()
