@@ -60,7 +60,7 @@ def rows_behind(results, ours, kind):
 
 
 def has_peers(results):
-    return bool(results.ours) and len(results.ours) < len(results.allocators)
+    return len(results.ours) < len(results.allocators)
 
 
 def as_json(results, kinds):

@@ -114,7 +114,7 @@ class PeerTableTest(unittest.TestCase):
         self.assertTrue(lines[3].endswith("        other   1.50!"), lines[3])
         self.assertTrue(lines[4].endswith("         base   1.00"), lines[4])
         self.assertEqual(
-            table.format_all(results, [TIME, MEMORY])[-4:],
+            table.format_all(results, [CPU_TIME, TIME, MEMORY])[-4:],
             [
                 "! rows behind: mine, time, over 1.05 x the best peer: lifo (1.50 other)",
                 "! rows behind: mine, memory, over 1.15 x the best peer: tree (2.00 other)",
@@ -123,6 +123,10 @@ class PeerTableTest(unittest.TestCase):
             ],
         )
         self.assertNotIn("peer", "\n".join(table.format_all(results, [CPU_TIME, THROUGHPUT])))
+
+    def test_no_row_behind(self):
+        lines = table.format_all(results_of({"lifo": [(4, 100), (2, 400), (1, 100)]}), [TIME])
+        self.assertEqual(lines[-2], "! rows behind: mine, time, over 1.05 x the best peer: none")
 
     def test_the_mean_over_the_same_rows_has_a_line_where_one_failed(self):
         lines = table.format_table(results_of(MeanTest.ROWS), TIME)
