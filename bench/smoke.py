@@ -68,16 +68,43 @@ class Smoke(unittest.TestCase):
                 cell = document["results"][workload][allocator]
                 self.assertGreater(cell["seconds"], 0)
                 self.assertGreater(cell["peak_rss_kib"], 100)
+                self.assertGreater(cell["minor_faults"], 10)
                 self.assertGreater(cell["time_ratio"], 0)
         if LIBRARY and "no plot" not in result.stderr:
             self.assertEqual((out / "compare.png").read_bytes()[:4], b"\x89PNG")
             self.assertIn("elasticpool", (out / "compare.svg").read_text())
 
+    def test_saved_files_are_merged_and_compared(self):
+        file, merged = self.folder / "one.json", self.folder / "merged"
+        allocators = ["--allocators", "glibc,elasticpool-trial=" + LIBRARY] if LIBRARY else []
+        arguments = ["--workloads", "lifo", "--rounds", "1", *allocators]
+        result = self.compare(*arguments, "--json", file)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result = self.compare("--merge", file, file, "--out", merged)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("geometric mean", result.stdout)
+        document = json.loads((merged / "compare.json").read_text())
+        self.assertEqual({run["round"] for run in document["runs"]}, {0, 1})
+        self.assertEqual(len(document["merged"]), 2)
+        if LIBRARY and "no plot" not in result.stderr:
+            self.assertIn("elasticpool-trial", (merged / "overview.svg").read_text())
+            self.assertIn("lower left is better", (merged / "overview.svg").read_text())
+
+        result = self.compare("--diff", file, merged / "compare.json")
+        if LIBRARY:
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertRegex(result.stdout, r"(?m)^lifo +1\.000$")
+        else:
+            self.assertIn("no workload and no allocator but glibc", result.stderr)
+
     def test_every_program_runs(self):
-        result = self.compare("--workloads", "all", "--rounds", "1", "--figures", "throughput,cpu")
+        result = self.compare(
+            "--workloads", "all", "--rounds", "1", "--figures", "throughput,cpu,faults"
+        )
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("Throughput", result.stdout)
         self.assertIn("CPU time", result.stdout)
+        self.assertIn("Page faults", result.stdout)
         self.assertNotIn("Peak memory", result.stdout)
         for word in ("sqlite2", "crossfree", "threadchurn", "tree", "medium", "huge", "fragment"):
             if f"workload {word}:" not in result.stderr:
@@ -98,7 +125,12 @@ class Smoke(unittest.TestCase):
             ["--rounds", "0"],
             ["--rounds", "many"],
             ["--figures", "time,nosuch"],
+            ["--ours", "nosuch"],
             ["--nonsense"],
+            ["--merge", "/nonexistent.json"],
+            ["--merge", str(COMPARE)],
+            ["--diff", "/nonexistent.json", "/nonexistent.json"],
+            ["--diff", "/nonexistent.json"],
         ):
             result = self.compare(*arguments)
             self.assertEqual(result.returncode, 2, arguments)

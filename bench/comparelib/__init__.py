@@ -1,5 +1,6 @@
 """bench/compare: allocators side by side on the same workloads, in the same minutes.
 
 Reading order: allocators, workloads, redis_server, process (one run); measure (which run when, and
-was it disturbed); results (medians, ratios, means; pure); table, plot (what a person sees).
+was it disturbed); results, peers (medians, ratios, means; pure); table, plot, overview (what a
+person sees); saved, diff (of earlier invocations).
 """

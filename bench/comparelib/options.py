@@ -4,10 +4,17 @@ import argparse
 from pathlib import Path
 
 from . import allocators
-from .results import CPU_TIME, MEMORY, THROUGHPUT, TIME
+from .results import CPU_TIME, FAULTS, MEMORY, THROUGHPUT, TIME
 
 QUICK_PERCENT = 2
-FIGURES = {"time": TIME, "cpu": CPU_TIME, "throughput": THROUGHPUT, "memory": MEMORY}
+BASELINE = "jemalloc"
+FIGURES = {
+    "time": TIME,
+    "cpu": CPU_TIME,
+    "throughput": THROUGHPUT,
+    "memory": MEMORY,
+    "faults": FAULTS,
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,6 +29,10 @@ def figures(text):
         if name not in FIGURES or names.count(name) > 1:
             raise argparse.ArgumentTypeError(f"{text}: a list of {', '.join(FIGURES)} is wanted")
     return [FIGURES[name] for name in names]
+
+
+def names(text):
+    return [name.strip() for name in text.split(",")]
 
 
 def positive(text):
@@ -42,10 +53,14 @@ def parse(root):
         help="names or NAME=library.so (default: %(default)s)")
     add("--workloads", metavar="LIST", default="all", help="names (default: all)")
     add("--rounds", metavar="N", type=positive, default=5, help="runs of each (default: 5)")
-    add("--baseline", metavar="NAME", default="jemalloc",
-        help="what ratios are to (default: jemalloc; the first one where it is not listed)")
+    add("--baseline", metavar="NAME",
+        help=f"what ratios are to (default: {BASELINE}, the first one where it is not listed; of "
+        "files, theirs)")
+    add("--ours", metavar="LIST", default=[], type=names,
+        help=f"allocators that are no peers besides {allocators.OURS}, and every other name that "
+        "begins so")
     add("--figures", metavar="LIST", type=figures, default="time,memory",
-        help="which of time, cpu, throughput, memory are shown (default: %(default)s)")
+        help=f"which of {', '.join(FIGURES)} are shown (default: %(default)s)")
     add("--build", metavar="DIR", type=Path, default=root / "build",
         help="where Meson built (default: build)")
     add("--elasticpool", metavar="PATH",
@@ -61,5 +76,11 @@ def parse(root):
     add("--quick", action="store_true",
         help=f"{QUICK_PERCENT} %% of the work: a trial, no measurement")
     add("--list", action="store_true", help="names allocators and workloads, and ends")
+    files = parser.add_mutually_exclusive_group()
+    add = files.add_argument
+    add("--merge", metavar="FILE", nargs="+",
+        help="measures nothing: the runs of these JSON files, shown as one comparison")
+    add("--diff", metavar=("OLD", "NEW"), nargs=2,
+        help="measures nothing: how the ratios of NEW differ from those of OLD, both JSON files")
     # fmt: on
     return parser.parse_args()

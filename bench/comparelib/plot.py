@@ -6,7 +6,7 @@ On such an axis twice and half are equally far from the line, as they are in a g
 import math
 
 from .allocators import OURS
-from .results import CPU_TIME, MEMORY, THROUGHPUT, TIME
+from .results import CPU_TIME, FAULTS, MEMORY, THROUGHPUT, TIME
 
 # Okabe and Ito's palette: told apart by people with any kind of colour vision.
 OUR_COLOUR = "#D55E00"
@@ -28,6 +28,7 @@ PANELS = {
     CPU_TIME: ("CPU time", "more", "less"),
     THROUGHPUT: ("Throughput", "faster", "slower"),
     MEMORY: ("Peak memory", "more", "less"),
+    FAULTS: ("Page faults", "more", "less"),
 }
 
 
@@ -46,8 +47,33 @@ def colours(allocators):
     return chosen
 
 
-def write_plots(results, kinds, caption, paths):
-    """Draws a panel per figure and writes each of the paths; its name says which kind of file."""
+def caption(header):
+    """Where and when, from what describes the invocation."""
+    machine = header.get("machine") or {}
+    merged = header.get("merged") or []
+    parts = f" of {len(merged)} invocations" if len(merged) > 1 else ""
+    return (
+        f'medians of {"up to " if parts else ""}{header["rounds"]} interleaved runs{parts} · '
+        f'{machine.get("cpu", "?")}, {machine.get("cpus", "?")} CPUs · '
+        f'Linux {machine.get("kernel", "?")} · {str(header["date"])[:10]}'
+    )
+
+
+def write_all(results, kinds, text, folder):
+    """compare: bars of each row; overview: a point for each allocator. Both as PNG and SVG."""
+    from . import overview
+
+    pyplot = prepare(results)
+    for name, draw in (("compare", _draw_bars), ("overview", overview.draw)):
+        figure = draw(pyplot, results, kinds, text)
+        for path in (folder / f"{name}.png", folder / f"{name}.svg"):
+            no_date = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(path, dpi=150, metadata=no_date)
+        pyplot.close(figure)
+
+
+def prepare(results):
+    """Matplotlib's pyplot, where it is there and something can be drawn."""
     try:
         import matplotlib
 
@@ -56,8 +82,8 @@ def write_plots(results, kinds, caption, paths):
     except ImportError:
         reason = "no plot: matplotlib is not installed (Debian package python3-matplotlib)"
         raise NoPlot(reason) from None
-    shown = [name for name in results.allocators if name != results.baseline]
-    if not shown or not any(results.ratios(name, TIME) for name in shown):
+    others = [name for name in results.allocators if name != results.baseline]
+    if not any(results.ratios(name, TIME) for name in others):
         raise NoPlot(f"no plot: nothing to hold against {results.baseline}")
     # Text stays text in SVG, and equal results give equal files.
     matplotlib.rcParams.update(
@@ -69,6 +95,12 @@ def write_plots(results, kinds, caption, paths):
             "svg.hashsalt": "compare",
         }
     )
+    return pyplot
+
+
+def _draw_bars(pyplot, results, kinds, text):
+    """A panel per figure."""
+    shown = [name for name in results.allocators if name != results.baseline]
     width = 1.5 + (len(results.workloads) + 2) * max(0.9, 0.24 * len(shown))
     size = (max(width, 7), 3.8 * len(kinds))
     figure, grid = pyplot.subplots(len(kinds), 1, figsize=size, squeeze=False)
@@ -81,11 +113,9 @@ def write_plots(results, kinds, caption, paths):
         axes.set_ylabel(f"{below} ←  than {results.baseline}  → {above}", fontsize=9, color=INK)
         _style_axis(axes, limit)
     _draw_legend(figure, panels[0], results.baseline)
-    figure.text(0.99, 0.01, caption, ha="right", va="bottom", fontsize=8, color="#777777")
+    figure.text(0.99, 0.01, text, ha="right", va="bottom", fontsize=8, color="#777777")
     figure.tight_layout(rect=(0, 0.03, 1, 1), h_pad=2.5)
-    for path in paths:
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
-    pyplot.close(figure)
+    return figure
 
 
 def _limit(results, shown, kind):

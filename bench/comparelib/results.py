@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 # The figures that are compared, as the fields of a cell.
 TIME, CPU_TIME = "seconds", "cpu_seconds"
 MEMORY, THROUGHPUT = "peak_rss_kib", "operations_per_second"
+FAULTS = "minor_faults"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Cell:
     seconds: float | None
     cpu_seconds: float | None
     peak_rss_kib: float | None
+    minor_faults: float | None
     operations_per_second: float | None
     runs: int
     disturbed_runs: int
@@ -66,9 +68,11 @@ def geometric_mean(values):
 class Results:
     """Cells of workload x allocator, and their ratios to the baseline."""
 
-    def __init__(self, runs, workloads, allocators, baseline):
+    def __init__(self, runs, workloads, allocators, baseline, ours=()):
         self.runs = runs
         self.baseline = baseline
+        # Those of the allocators that are not peers but builds of this project.
+        self.ours = ours
         self.allocators = allocators
         self.cells = {}
         for workload in workloads:
@@ -90,12 +94,19 @@ class Results:
         errors = [run.error for run in runs if run.error]
         disturbed = sum(run.disturbed for run in runs)
         if errors:
-            return Cell(None, None, None, None, len(runs), disturbed, errors[0])
-        seconds, cpu_seconds, peak_rss_kib = (
-            median(getattr(run, kind) for run in runs) for kind in (TIME, CPU_TIME, MEMORY)
+            return Cell(*[None] * 5, len(runs), disturbed, errors[0])
+        medians = {
+            kind: median(getattr(run, kind) for run in runs)
+            for kind in (TIME, CPU_TIME, MEMORY, FAULTS)
+        }
+        rate = ratio(runs[0].operations, medians[TIME])
+        return Cell(
+            **medians,
+            operations_per_second=rate,
+            runs=len(runs),
+            disturbed_runs=disturbed,
+            error="",
         )
-        rate = ratio(runs[0].operations, seconds)
-        return Cell(seconds, cpu_seconds, peak_rss_kib, rate, len(runs), disturbed, "")
 
     def figure(self, workload, allocator, kind):
         cell = self.cells.get((workload, allocator))
@@ -114,6 +125,18 @@ class Results:
     def mean(self, allocator, kind):
         return geometric_mean(self.ratios(allocator, kind))
 
+    def shared_workloads(self, kind):
+        """Those that all allocators got through: only over them are means of two comparable."""
+        return [
+            workload
+            for workload in self.workloads
+            if all(self.ratio(workload, name, kind) is not None for name in self.allocators)
+        ]
+
+    def shared_mean(self, allocator, kind):
+        rows = self.shared_workloads(kind)
+        return geometric_mean(self.ratio(workload, allocator, kind) for workload in rows)
+
     def failures(self):
         """One line for each run that failed and each checksum that is not the first one's."""
         lines, first = [], {}
@@ -131,18 +154,28 @@ class Results:
         return lines
 
     def as_json(self):
-        kinds = {"time_ratio": TIME, "cpu_ratio": CPU_TIME, "rss_ratio": MEMORY}
-        results, means = {}, {}
+        kinds = {
+            "time_ratio": TIME,
+            "cpu_ratio": CPU_TIME,
+            "rss_ratio": MEMORY,
+            "faults_ratio": FAULTS,
+        }
+        results, means, shared_means = {}, {}, {}
         for (workload, allocator), cell in self.cells.items():
             ratios = {name: self.ratio(workload, allocator, kind) for name, kind in kinds.items()}
             results.setdefault(workload, {})[allocator] = {**asdict(cell), **ratios}
         for allocator in self.allocators:
             means[allocator] = {name: self.mean(allocator, kind) for name, kind in kinds.items()}
             means[allocator]["workloads"] = len(self.ratios(allocator, TIME))
+            shared_means[allocator] = {
+                name: self.shared_mean(allocator, kind) for name, kind in kinds.items()
+            }
         return {
             "baseline": self.baseline,
             "results": results,
             "geometric_means": means,
+            "shared_workloads": self.shared_workloads(TIME),
+            "shared_geometric_means": shared_means,
             "failures": self.failures(),
             "runs": [asdict(run) for run in self.runs],
         }

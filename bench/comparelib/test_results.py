@@ -5,7 +5,7 @@ import statistics
 import unittest
 
 from comparelib import table
-from comparelib.results import MEMORY, THROUGHPUT, TIME, Results, Run
+from comparelib.results import FAULTS, MEMORY, THROUGHPUT, TIME, Results, Run
 from comparelib.results import geometric_mean, median, ratio
 
 
@@ -71,6 +71,17 @@ class ResultsTest(unittest.TestCase):
         self.assertAlmostEqual(self.results.mean("mine", MEMORY), 0.5**0.5)
         self.assertEqual(self.results.mean("base", TIME), 1)
 
+    def test_page_faults_are_a_figure(self):
+        runs = [
+            *(run("lifo", "base", 1, minor_faults=faults) for faults in (50, 10, 20)),
+            *(run("lifo", "mine", 1, minor_faults=faults) for faults in (2000, 10, 50)),
+        ]
+        results = Results(runs, ["lifo"], ["base", "mine"], "base")
+        self.assertEqual(results.figure("lifo", "mine", FAULTS), 50)
+        self.assertEqual(results.ratio("lifo", "mine", FAULTS), 2.5)
+        self.assertEqual(results.as_json()["results"]["lifo"]["mine"]["faults_ratio"], 2.5)
+        self.assertIn("50    2.50", table.format_table(results, FAULTS)[3])
+
     def test_what_did_not_run_is_not_shown(self):
         self.assertEqual(self.results.workloads, ["lifo", "tree"])
 
@@ -110,6 +121,7 @@ class TableTest(unittest.TestCase):
         self.assertEqual(table.format_kib(1536), "1.5 MiB")
         self.assertEqual(table.format_kib(3 << 20), "3.00 GiB")
         self.assertEqual(table.format_rate(950), "950 /s")
+        self.assertEqual(table.format_count(52345), "52.3 k")
         self.assertEqual(table.format_rate(1.234e6), "1.23 M/s")
 
     def test_table(self):
