@@ -13,8 +13,8 @@
 
 namespace {
 
-constexpr unsigned kRounds = 20;
-constexpr uint64_t kObjectsPerRound = 800;
+constexpr unsigned kRounds = 4;
+constexpr uint64_t kObjectsPerRound = 8'000;
 constexpr uint64_t kWritesPerObject = 50'000;
 
 uint64_t* make_counter() {

@@ -1,11 +1,12 @@
 // smartheap: small blocks in batches, freed partly in the order in which they were made, partly in
 // the opposite one (after the benchmarks that MicroQuill wrote for its SmartHeap, 1990s).
 //
-//   smartheap sh6   each thread frees its own
-//   smartheap sh8   most batches are freed by whichever thread draws them from a shared table
+//   smartheap sh6   each thread has a table of its own
+//   smartheap sh8   all share one, a larger one: a batch is freed by whoever needs its place
 //
 // The blocks of a batch have about the same size. A batch is freed at once, half at once and half
 // later, or later: when the table's place where it lies is needed again.
+#include <deque>
 #include <mutex>
 
 #include "workload.h"
@@ -13,7 +14,7 @@
 namespace {
 
 constexpr uint64_t kBatches = 160'000;
-constexpr size_t kPlaces = 128;
+constexpr size_t kOwnPlaces = 128, kSharedPlaces = 1024;
 
 using Batch = std::vector<bench::Block>;
 
@@ -46,10 +47,12 @@ uint64_t free_batch(Batch& batch, bool last_in_first) {
 // Places for batches that live longer. Shared or not, the price of a lock is the same.
 class alignas(bench::kLineBytes) Table {
  public:
+  explicit Table(size_t places) : places_(places) {}
+
   // Returns what lay there.
-  Batch put(size_t place, Batch batch) {
+  Batch put(uint64_t number, Batch batch) {
     const std::lock_guard lock(mutex_);
-    std::swap(batch, places_[place]);
+    std::swap(batch, places_[number % places_.size()]);
     return batch;
   }
 
@@ -61,7 +64,7 @@ class alignas(bench::kLineBytes) Table {
 
  private:
   std::mutex mutex_;
-  Batch places_[kPlaces];
+  std::vector<Batch> places_;
 };
 
 uint64_t work(Table& table, uint64_t seed, uint64_t batches) {
@@ -75,7 +78,7 @@ uint64_t work(Table& table, uint64_t seed, uint64_t batches) {
       continue;
     }
     if (fate == 2) checksum += free_last_in_first(batch, batch.size() / 2);
-    Batch older = table.put(random.below(kPlaces), std::move(batch));
+    Batch older = table.put(random.next(), std::move(batch));
     checksum += free_batch(older, fate == 3);
   }
   return checksum;
@@ -88,7 +91,9 @@ int main(int argc, char** argv) {
   const bool shared = std::strcmp(options.mode, "sh8") == 0;
   if (!shared && std::strcmp(options.mode, "sh6") != 0) bench::fail("which mode: sh6 or sh8?");
   const uint64_t batches = options.share(kBatches);
-  std::vector<Table> tables(shared ? 1 : options.threads);
+  std::deque<Table> tables;
+  if (shared) tables.emplace_back(kSharedPlaces);
+  while (!shared && tables.size() < options.threads) tables.emplace_back(kOwnPlaces);
   uint64_t checksum = bench::sum_over_threads(options.threads, [&](unsigned i) {
     return work(tables[i % tables.size()], options.seed + i, batches);
   });
