@@ -7,7 +7,7 @@
 
 namespace {
 
-constexpr uint64_t kSteps = 5'000;
+constexpr uint64_t kSteps = 10'000;
 constexpr size_t kSlots = 104;
 
 size_t object_size(bench::Random& random) {

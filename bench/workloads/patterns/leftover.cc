@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr size_t kPhaseBytes = 32 << 20;
+constexpr size_t kPhaseBytes = 16 << 20;
 constexpr unsigned kRounds = 4;
 
 // Sizes of a phase, and how many of a thousand blocks it leaves.
