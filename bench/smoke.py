@@ -106,7 +106,9 @@ class Smoke(unittest.TestCase):
         self.assertIn("CPU time", result.stdout)
         self.assertIn("Page faults", result.stdout)
         self.assertNotIn("Peak memory", result.stdout)
-        for word in ("sqlite2", "crossfree", "threadchurn", "tree", "medium", "huge", "fragment"):
+        basic = ("sqlite2", "crossfree", "threadchurn", "tree", "medium", "huge", "fragment")
+        patterns = ("barnes", "larson8", "cache-scratch2", "sh8x4", "sawtooth")
+        for word in (*basic, *patterns):
             if f"workload {word}:" not in result.stderr:
                 self.assertIn(f"\n{word} ", result.stdout)
 

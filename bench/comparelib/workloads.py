@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import patterns
 from .allocators import Missing, Unknown
 from .process import Failure, Launched, Usage, parse_words
 from .redis_server import run_redis
@@ -81,7 +82,7 @@ class Redis:
         return Sample(*run_redis(bench, settings))
 
 
-CATALOG = [
+BASIC = [
     Redis("redis", "redis-server: 200 000 keys, then redis-benchmark, pipelined and not"),
     Program(
         "sqlite", "a database in memory: insert, index, sort, join, update, delete", ("sqlite",)
@@ -100,15 +101,21 @@ CATALOG = [
     Program("grow", "buffers that grow through realloc", ("large", "grow")),
     Program("fragment", "fill, free all but every 16th, fill with other sizes", ("fragment",)),
 ]
+PATTERNS = [Program(*row) for row in patterns.rows()]
+CATALOG = [*BASIC, *PATTERNS]
+GROUPS = {"all": CATALOG, "basic": BASIC, "patterns": PATTERNS}
 
 
 def parse_list(text):
-    """'all' or names, in the order in which they are to be shown."""
-    by_name = {workload.name: workload for workload in CATALOG}
-    names = list(by_name) if text == "all" else [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in by_name:
-            raise Unknown(f'workload {name!r}: unknown; there are all, {", ".join(by_name)}')
-        if names.count(name) > 1:
-            raise Unknown(f"workload {name}: named twice")
-    return [by_name[name] for name in names]
+    """Names of workloads and of groups, in the order in which they are to be shown."""
+    groups = {**GROUPS, **{workload.name: [workload] for workload in CATALOG}}
+    chosen = []
+    for name in (name.strip() for name in text.split(",")):
+        if name not in groups:
+            known = ", ".join(GROUPS)
+            raise Unknown(f"workload {name!r}: unknown; there are {known}, and those of --list")
+        for workload in groups[name]:
+            if workload in chosen:
+                raise Unknown(f"workload {workload.name}: named twice")
+            chosen.append(workload)
+    return chosen

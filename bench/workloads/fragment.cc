@@ -1,8 +1,6 @@
 // fragment: fills memory with one range of sizes, frees all but every 16th block, goes on with the
 // next range. The survivors pin their surroundings; how much of the space between them serves the
 // next sizes, or goes back to the system, is what the peak shows.
-#include <unistd.h>
-
 #include "workload.h"
 
 namespace {
@@ -15,15 +13,6 @@ struct Range {
   size_t low, high;
 };
 constexpr Range kRanges[] = {{32, 128}, {160, 512}, {48, 1024}, {2048, 8192}, {24, 72}};
-
-size_t resident_kib() {
-  size_t total = 0, resident = 0;
-  if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
-    if (std::fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
-    std::fclose(file);
-  }
-  return resident * (static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 1024);
-}
 
 uint64_t fill_and_thin(bench::Random& random, Range range, size_t bytes,
                        std::vector<bench::Block>& survivors, uint64_t* operations) {
@@ -55,9 +44,9 @@ int main(int argc, char** argv) {
     for (const Range& range : kRanges) {
       checksum += fill_and_thin(random, range, options.scaled(kFillBytes), survivors, &operations);
     }
-    if (turn == 0) std::printf("thinned_rss_kib=%zu ", resident_kib());
+    if (turn == 0) std::printf("thinned_rss_kib=%zu ", bench::resident_kib());
     checksum += bench::release_all(survivors);
-    if (turn == 0) std::printf("freed_rss_kib=%zu ", resident_kib());
+    if (turn == 0) std::printf("freed_rss_kib=%zu ", bench::resident_kib());
   }
   return bench::report(checksum, operations);
 }

@@ -5,6 +5,8 @@
 // reads. The checksum must not depend on the allocator: no address goes into it.
 #pragma once
 
+#include <unistd.h>
+
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -19,6 +21,9 @@ namespace bench {
   std::fprintf(stderr, "workload: %s\n", what);
   std::exit(1);
 }
+
+// What each of `parts` does of a fixed total; nobody does nothing.
+inline uint64_t part(uint64_t total, unsigned parts) { return total > parts ? total / parts : 1; }
 
 // --threads=N --scale=PERCENT --seed=N [MODE]
 struct Options {
@@ -50,6 +55,9 @@ struct Options {
     const uint64_t result = count * scale_percent / 100;
     return result > 0 ? result : 1;
   }
+
+  // Of one thread, where the threads share the work.
+  uint64_t share(uint64_t count) const { return part(scaled(count), threads); }
 };
 
 // A 64-bit counter through a mixing function: small, fast, equal on every machine.
@@ -90,6 +98,7 @@ struct Block {
 
 constexpr size_t kLineBytes = 64;
 constexpr size_t kPageBytes = 4096;
+constexpr size_t kEndsOnly = size_t{1} << 40;
 
 inline void put_stamp(char* at, uint64_t stamp) { std::memcpy(at, &stamp, sizeof stamp); }
 
@@ -144,6 +153,16 @@ uint64_t sum_over_threads(unsigned count, Work work) {
     total += sums[i];
   }
   return total;
+}
+
+// Memory of this process that is in use now.
+inline size_t resident_kib() {
+  size_t total = 0, resident = 0;
+  if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
+    std::fclose(file);
+  }
+  return resident * (static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 1024);
 }
 
 // Ends the line that the caller may have begun with words of its own.
