@@ -137,8 +137,8 @@ def postscript(pages):
 
 
 def smt(problems):
-    """Each a small shop of jobs on machines, then an equation of bit vectors; both by turns
-    satisfiable and not."""
+    """Each a small shop of jobs on machines with little time to spare, then equations of bit vectors;
+    some can be satisfied and some cannot."""
     generator = random.Random(SEED)
     yield "(set-option :smt.random_seed 1)\n(set-option :sat.random_seed 1)\n"
     for problem in range(problems):
@@ -171,7 +171,7 @@ def _shop(generator, jobs, machines, slack):
 
 
 def _vectors(generator, bits):
-    """Two factors of a product, and a law that has no counterexample."""
+    """The factors of a product, tied by a third unknown."""
     a, b = (generator.getrandbits(bits // 2 - 2) | 1 for _ in range(2))
     for name in "xyz":
         yield f"(declare-const {name} (_ BitVec {bits}))\n"

@@ -5,7 +5,7 @@ import json
 import random
 import sys
 
-DOCUMENTS = 60
+DOCUMENTS = 90
 
 
 def document(generator, number):

@@ -3,8 +3,8 @@
 import random
 import sys
 
-NODES = 120_000
-RINGS = 12_000
+NODES = 360_000
+RINGS = 36_000
 
 
 class Node:
