@@ -137,8 +137,8 @@ def postscript(pages):
 
 
 def smt(problems):
-    """Each a small shop of jobs on machines with little time to spare, then equations of bit vectors;
-    some can be satisfied and some cannot."""
+    """Each a small shop of jobs on machines with little time to spare, then equations of bit
+    vectors; some can be satisfied and some cannot."""
     generator = random.Random(SEED)
     yield "(set-option :smt.random_seed 1)\n(set-option :sat.random_seed 1)\n"
     for problem in range(problems):

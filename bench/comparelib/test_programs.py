@@ -110,7 +110,8 @@ class CommandTest(unittest.TestCase):
                 command.run(bench, [])
         self.assertEqual(samples[0], samples[1])
         self.assertNotEqual(samples[0].checksum, samples[2].checksum)
-        self.assertEqual(launched.call_args_list[0].args, ("folder/launch", ["A=b"], ["tool", "-x"]))
+        started = launched.call_args_list[0].args
+        self.assertEqual(started, ("folder/launch", ["A=b"], ["tool", "-x"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Objects: a search tree of nodes that grows and shrinks, and rings that only the collector ends."""
+"""A search tree of nodes that grows and shrinks, and rings that only the collector ends."""
 
 import random
 import sys
