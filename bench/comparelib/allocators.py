@@ -16,7 +16,7 @@ KNOWN = {
     "tbbmalloc": ["libtbbmalloc_proxy.so.2"],
 }
 OURS = "elasticpool"
-DEFAULT = ["glibc", "jemalloc", "mimalloc", "tcmalloc", OURS]
+DEFAULT = [*KNOWN, OURS]
 PACKAGES = {
     "jemalloc": "libjemalloc2",
     "mimalloc": "libmimalloc2.0",

@@ -4,7 +4,10 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
+
+START_SECONDS_MAX = 30
 
 
 class Failure(Exception):
@@ -67,6 +70,21 @@ class Launched:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def wait_until(self, is_ready):
+        """Waits for a server; is_ready() may raise OSError as long as nobody listens."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            if self.ends_within(0):
+                self.wait(START_SECONDS_MAX)
+                raise Failure(f"{self.name}: the server ended at once")
+            try:
+                if is_ready():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.01)
+        raise Failure(f"{self.name}: the server did not answer within {START_SECONDS_MAX} s")
 
     def output(self):
         self._output.seek(0)

@@ -1,70 +1,168 @@
 """redis-server under load. Only the server is preloaded; its clients never are."""
 
 import random
+import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .allocators import Missing
 from .process import Failure, Launched, clean_environment
+from .workload import Sample
 
-KEYS = 200_000
 SEED = 42
-TESTS = "set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,zadd,mset"
-# Requests per test, requests in flight per client, bytes of a value. The last line replaces values
-# by larger ones, so that the memory of the old ones has to be found again.
-LOADS = [
-    (TESTS, 10_000, 1, 100),
-    (TESTS, 80_000, 16, 200),
-    ("set", 150_000, 16, 700),
-]
 CLIENT_SECONDS_MAX = 300
-START_SECONDS_MAX = 30
 # For a server that writes a report before it dies.
 CRASH_SECONDS_MAX = 3
+# Before the resident size is read: it would be unfair to look in the middle of a purge.
+SETTLE_SECONDS = 1
 
 
-def run_redis(bench, settings):
-    """-> (usage, operations). Time is the clients'; CPU time, faults and memory the server's."""
-    keys = max(100, KEYS * bench.scale_percent // 100)
-    loads = [
-        (tests, max(100, requests * bench.scale_percent // 100), depth, size)
-        for tests, requests, depth, size in LOADS
-    ]
-    commands = _write_fill(bench.scratch, keys)
-    # A short path of its own: the name of a socket may have 107 bytes at most.
-    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
-        address = f"{folder}/redis.sock"
-        server_command = f"redis-server --port 0 --unixsocket {address} --appendonly no"
-        argv = [*server_command.split(), "--dir", folder, "--save", ""]
-        with Launched(bench.launcher(), settings, argv) as server:
-            _wait_until_ready(server, address)
-            start = time.monotonic()
-            try:
-                _put_under_load(address, commands, keys, loads)
-            except (Failure, OSError):
-                # Clients that fail may have lost their server: then its end is the reason.
-                if server.ends_within(CRASH_SECONDS_MAX):
-                    server.wait(0)
-                raise
-            seconds = time.monotonic() - start
-            # The reply to a shutdown is the end of the connection.
-            _ask(address, "SHUTDOWN NOSAVE")
-            usage = server.wait(CLIENT_SECONDS_MAX)
-    operations = keys + sum(len(tests.split(",")) * requests for tests, requests, _, _ in loads)
-    return replace(usage, seconds=seconds), operations
+@dataclass(frozen=True)
+class Load:
+    """One call of redis-benchmark: requests per test, requests in flight per client."""
+
+    tests: str
+    requests: int
+    depth: int
+    value_bytes: int
+
+    def scaled(self, bench):
+        # Whole pipelines: redis-benchmark sends no part of one.
+        batches = max(1, bench.scaled(self.requests) // self.depth)
+        return replace(self, requests=max(96, batches * self.depth))
 
 
-def _put_under_load(address, commands, keys, loads):
-    with open(commands, "rb") as fill:
-        _client(["redis-cli", "-s", address, "--pipe"], fill)
-    if _ask(address, "DBSIZE") != f":{keys}":
-        raise Failure(f"redis: the server does not hold the {keys} keys sent to it")
-    for tests, requests, depth, size in loads:
-        options = f"-q -t {tests} -n {requests} -P {depth} -d {size} -r {keys}"
-        _client(["redis-benchmark", "-s", address, *options.split()])
+class Benchmark:
+    """Keys to start with, then redis-benchmark, whose keys are random and differ from run to run:
+    only the length of its list is known beforehand."""
+
+    def __init__(self, keys, loads):
+        self._keys, self._loads = keys, loads
+
+    def prepare(self, bench):
+        """-> (operations, what puts the server under load)"""
+        keys = max(100, bench.scaled(self._keys))
+        loads = [load.scaled(bench) for load in self._loads]
+        commands = _write_fill(bench.scratch, keys)
+
+        def drive(address):
+            send(address, commands)
+            if ask(address, "DBSIZE") != f":{keys}":
+                raise Failure(f"redis: the server does not hold the {keys} keys sent to it")
+            for load in loads:
+                options = f"-q -n {load.requests} -P {load.depth} -d {load.value_bytes} -r {keys}"
+                _client(["redis-benchmark", "-s", address, "-t", load.tests, *options.split()])
+
+        operations = keys + sum(len(load.tests.split(",")) * load.requests for load in loads)
+        return operations, drive
+
+    def result(self, address):
+        """-> (checksum, details)"""
+        return "mylist" + ask(address, "LLEN mylist"), {}
+
+
+class Fragmentation:
+    """Values of one size; half of them give way to larger ones; then most of all keys go. What the
+    server then holds against what the system gave it is what fragmentation costs."""
+
+    def __init__(self, keys):
+        self._keys = keys
+
+    def prepare(self, bench):
+        keys = max(100, bench.scaled(self._keys))
+        path = bench.scratch / f"redis-fragment-{keys}"
+        if not path.exists():
+            path.write_bytes(b"".join(fragment_commands(keys)))
+        return sum(fragment_counts(keys)), lambda address: send(address, path)
+
+    def result(self, address):
+        digest = ask(address, "DEBUG DIGEST").lstrip("+")
+        time.sleep(SETTLE_SECONDS)
+        info = {}
+        for line in ask(address, "INFO").splitlines():
+            name, _, value = line.partition(":")
+            info[name] = value
+        used, resident = int(info["used_memory"]), resident_kib(int(info["process_id"]))
+        return digest, {
+            "used_memory": used,
+            "used_memory_rss": int(info["used_memory_rss"]),
+            "rss_kib": resident,
+            "resident_per_mille": resident * 1024 * 1000 // used,
+        }
+
+
+def fragment_counts(keys):
+    """-> (set, replaced, deleted)"""
+    return keys, keys // 2, keys * 6 // 10
+
+
+def fragment_commands(keys):
+    """The commands in the protocol of redis, the same ones at each call."""
+    generator = random.Random(SEED)
+    _, replaced, deleted = fragment_counts(keys)
+    for number in range(keys):
+        yield encode(b"SET", b"key:%d" % number, b"a" * 200)
+    for number in generator.sample(range(keys), replaced):
+        yield encode(b"SET", b"key:%d" % number, b"b" * 350)
+    for number in generator.sample(range(keys), deleted):
+        yield encode(b"DEL", b"key:%d" % number)
+
+
+def encode(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
+
+
+def resident_kib(process):
+    with open(f"/proc/{process}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+@dataclass(frozen=True)
+class Redis:
+    """redis-server under load: the clients' time, the server's memory."""
+
+    name: str
+    about: str
+    session: Benchmark | Fragmentation
+
+    def check(self, bench):
+        del bench
+        for tool in ("redis-server", "redis-benchmark", "redis-cli"):
+            if shutil.which(tool) is None:
+                raise Missing(
+                    f"workload {self.name}: {tool} is not installed "
+                    "(Debian packages redis-server, redis-tools)"
+                )
+
+    def run(self, bench, settings):
+        """Time is the clients'; CPU time, faults and memory the server's."""
+        operations, drive = self.session.prepare(bench)
+        # A short path of its own: the name of a socket may have 107 bytes at most.
+        with tempfile.TemporaryDirectory(prefix="compare-") as folder:
+            address = f"{folder}/redis.sock"
+            options = f"--port 0 --unixsocket {address} --appendonly no"
+            options += " --enable-debug-command local"
+            argv = ["redis-server", *options.split(), "--dir", folder, "--save", ""]
+            with Launched(bench.launcher(), settings, argv) as server:
+                server.wait_until(lambda: ask(address, "PING") == "+PONG")
+                try:
+                    start = time.monotonic()
+                    drive(address)
+                    seconds = time.monotonic() - start
+                    checksum, details = self.session.result(address)
+                except (Failure, OSError):
+                    # Clients that fail may have lost their server: then its end is the reason.
+                    if server.ends_within(CRASH_SECONDS_MAX):
+                        server.wait(0)
+                    raise
+                # The reply to a shutdown is the end of the connection.
+                ask(address, "SHUTDOWN NOSAVE")
+                usage = server.wait(CLIENT_SECONDS_MAX)
+        return Sample(replace(usage, seconds=seconds), operations, checksum, details)
 
 
 def _write_fill(scratch, keys):
@@ -77,36 +175,24 @@ def _write_fill(scratch, keys):
         for number in range(keys):
             key = b"key:%012d" % number
             value = b"v" * int(16 * 2 ** (6 * generator.random()))
-            file.write(
-                b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
-                % (len(key), key, len(value), value)
-            )
+            file.write(encode(b"SET", key, value))
     return path
 
 
-def _ask(address, command):
-    """The first line of the reply."""
+def ask(address, command):
+    """The reply, or its first line where it is not a single string."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(CLIENT_SECONDS_MAX)
         connection.connect(address)
         connection.sendall(command.encode() + b"\r\n")
         with connection.makefile("rb") as replies:
-            return replies.readline().decode().strip()
+            line = replies.readline().decode().strip()
+            return replies.read(int(line[1:])).decode() if line.startswith("$") else line
 
 
-def _wait_until_ready(server, address):
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline:
-        if server.ends_within(0):
-            server.wait(START_SECONDS_MAX)
-            raise Failure("redis: the server ended at once")
-        try:
-            if _ask(address, "PING") == "+PONG":
-                return
-        except OSError:
-            pass
-        time.sleep(0.01)
-    raise Failure(f"redis: the server did not answer within {START_SECONDS_MAX} s")
+def send(address, path):
+    with open(path, "rb") as commands:
+        _client(["redis-cli", "-s", address, "--pipe"], commands)
 
 
 def _client(argv, commands=subprocess.DEVNULL):
@@ -126,3 +212,33 @@ def _client(argv, commands=subprocess.DEVNULL):
     if result.returncode != 0:
         lines = (result.stderr or result.stdout).strip().splitlines()
         raise Failure(f'redis: {argv[0]} failed{": " + lines[-1] if lines else ""}')
+
+
+TESTS = "set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,zadd,mset"
+# The last line replaces values by larger ones, so that the memory of the old ones has to be found
+# again.
+MIXED = [
+    Load(TESTS, 10_000, 1, 100),
+    Load(TESTS, 80_000, 16, 200),
+    Load("set", 150_000, 16, 700),
+]
+EACH = "set,get,incr,lpush,lpop,sadd,hset,zadd,mset,lrange_100"
+COMMANDS = [Load(EACH, 32_000, 16, 200), Load(EACH, 6_400, 1, 200)]
+
+REDIS = [
+    Redis(
+        "redis",
+        "redis-server: 200 000 keys, then redis-benchmark, pipelined and not",
+        Benchmark(200_000, MIXED),
+    ),
+    Redis(
+        "redis_commands",
+        "redis-server: ten commands of redis-benchmark, lists of 100 among them",
+        Benchmark(100_000, COMMANDS),
+    ),
+    Redis(
+        "redis_fragment",
+        "redis-server: fill, replace half by larger values, delete 60 %",
+        Fragmentation(300_000),
+    ),
+]

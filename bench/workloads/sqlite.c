@@ -1,6 +1,9 @@
 // sqlite: databases in memory, one per thread: inserts, an index, sorts, joins, updates, deletes.
 //
-//   sqlite [--threads=N] [--scale=PERCENT] [--seed=N]
+//   sqlite [--threads=N] [--scale=PERCENT] [--seed=N] [--file=PATH]
+//
+// With --file each database is the file PATH-N, which is written anew and removed at the end; it is
+// not synced, so that the disk's speed counts little.
 //
 // Prints the same kind of line as the other workloads (workload.h).
 #include <inttypes.h>
@@ -10,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { kRows = 60000, kAccounts = 3000, kThreadsMax = 64 };
 
@@ -20,6 +24,7 @@ struct work {
   uint64_t checksum;
   uint64_t statements;
   sqlite3* database;
+  char path[512];
 };
 
 static uint64_t next_random(struct work* work, uint64_t bound) {
@@ -97,9 +102,16 @@ static void look_up(struct work* work, int count) {
   }
 }
 
+static void open_database(struct work* work) {
+  const int on_disk = work->path[0] != 0;
+  if (on_disk) unlink(work->path);
+  require(work, sqlite3_open(on_disk ? work->path : ":memory:", &work->database) == SQLITE_OK);
+  if (on_disk) execute(work, "PRAGMA synchronous = OFF");
+}
+
 static void* run(void* argument) {
   struct work* work = argument;
-  require(work, sqlite3_open(":memory:", &work->database) == SQLITE_OK);
+  open_database(work);
   execute(work,
           "CREATE TABLE entry (id INTEGER PRIMARY KEY, account INT, amount INT, title, body)");
   execute(work, "CREATE TABLE account (id INTEGER PRIMARY KEY, name)");
@@ -121,26 +133,29 @@ static void* run(void* argument) {
   execute(work, "DROP TABLE entry");
   execute(work, "PRAGMA integrity_check");
   require(work, sqlite3_close(work->database) == SQLITE_OK);
+  if (work->path[0] != 0) unlink(work->path);
   return NULL;
 }
 
 int main(int argc, char** argv) {
   unsigned threads = 1, scale_percent = 100, seed = 42;
+  char path[400] = "";
   for (int i = 1; i < argc; ++i) {
     if (sscanf(argv[i], "--threads=%u", &threads) != 1 &&
         sscanf(argv[i], "--scale=%u", &scale_percent) != 1 &&
-        sscanf(argv[i], "--seed=%u", &seed) != 1) {
+        sscanf(argv[i], "--seed=%u", &seed) != 1 && sscanf(argv[i], "--file=%399s", path) != 1) {
       threads = 0;
     }
   }
   if (threads < 1 || threads > kThreadsMax) {
-    fputs("sqlite: usage: [--threads=1..64] [--scale=PERCENT] [--seed=N]\n", stderr);
+    fputs("sqlite: usage: [--threads=1..64] [--scale=PERCENT] [--seed=N] [--file=PATH]\n", stderr);
     return 2;
   }
   static struct work works[kThreadsMax];
   uint64_t checksum = 0, statements = 0;
   for (unsigned i = 0; i < threads; ++i) {
     works[i].state = seed + i;
+    if (path[0] != 0) snprintf(works[i].path, sizeof works[i].path, "%s-%u", path, i);
     works[i].rows = (int)(kRows * (uint64_t)scale_percent / 100) + 10;
     if (pthread_create(&works[i].thread, NULL, run, &works[i]) != 0) return 1;
   }
