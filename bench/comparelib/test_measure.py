@@ -92,7 +92,7 @@ class ListsTest(unittest.TestCase):
         self.assertEqual([w.name for w in workloads.parse_list("tree,redis")], ["tree", "redis"])
         self.assertEqual(workloads.parse_list("all"), workloads.CATALOG)
         several = workloads.parse_list("redis, patterns")
-        self.assertEqual(several, [workloads.BASIC[0], *workloads.PATTERNS])
+        self.assertEqual(several, [workloads.REAL[0], *workloads.PATTERNS])
         self.assertEqual(several[0].name, "redis")
         for text in ("", "nosuch", "tree,tree", "tree,", "larson,patterns"):
             with self.assertRaises(Unknown, msg=text):
