@@ -1,7 +1,7 @@
 """bench/compare: allocators side by side on the same workloads, in the same minutes.
 
 Reading order: allocators, workloads (the lists), workload, process (one run); patterns,
-redis_server, programs, generate (their input; pure), memcached_server; measure (which run when, and was it
-disturbed); results, peers (medians, ratios, means; pure); table, plot, overview (what a person
-sees); saved, diff (of earlier invocations).
+redis_server, programs, generate (their input; pure), memcached_server; measure (which run when, and
+was it disturbed); results, peers (medians, ratios, means; pure); table, plot, overview (what a
+person sees); saved, diff (of earlier invocations).
 """
