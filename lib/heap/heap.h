@@ -64,6 +64,8 @@ size_t heap_trim(size_t keep_bytes);
 // The program has made a thread: it may have a helper thread from now on (pressure/caretaker.h).
 // The caller holds no lock of ours.
 void heap_note_thread();
+// The program has waited for one. When it was the last, the helper is gone when this returns.
+void heap_note_join();
 
 // Before main, with the environment as the loader has it; malloc may have been called before.
 void heap_start(char** environment);

@@ -45,7 +45,8 @@ void hold(bool holds) {
 }  // namespace
 
 void watch_idle_memory() {
-  set_caretaker_hooks({kTiers, 4, release_settled_slabs, hold, live_caches});
+  set_caretaker_hooks(
+      {kTiers, 4, release_settled_slabs, hold, [] { return options().retain_bytes; }, live_caches});
 }
 
 void note_surplus() {
@@ -63,5 +64,7 @@ void note_surplus() {
 void heap_note_thread() {
   if (ensure_booted() && options().helper == HelperPolicy::kOn) caretaker_note_thread();
 }
+
+void heap_note_join() { caretaker_note_join(); }
 
 }  // namespace elasticpool

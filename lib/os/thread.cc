@@ -19,8 +19,9 @@ struct Start {
   const char* name;
   void (*run)();
 };
-// One at a time is started (pressure/caretaker.cc), and it reads this before it does anything else.
+// The new thread reads it first of all.
 constinit Start g_start = {nullptr, nullptr};
+constinit pthread_t g_thread = 0;
 
 void* enter(void*) {
   const Start start = g_start;
@@ -34,7 +35,6 @@ void* enter(void*) {
 bool start_thread(const char* name, void (*run)()) {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return false;
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, kStackBytes);
   g_start = {name, run};
   // The new thread inherits the mask.
@@ -42,11 +42,12 @@ bool start_thread(const char* name, void (*run)()) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const bool started = pthread_create(&thread, &attributes, enter, nullptr) == 0;
+  const bool started = pthread_create(&g_thread, &attributes, enter, nullptr) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
   return started;
 }
+
+void wait_for_thread() { pthread_join(g_thread, nullptr); }
 
 }  // namespace elasticpool

@@ -18,10 +18,39 @@ constexpr size_t kRestBytes = size_t{1} << 20;
 // Rounds in a row that find one thread, before the caretaker leaves.
 constexpr unsigned kRoundsAlone = 2;
 
+// Starts cost about as much as the program's own thread does. One that makes and joins a million
+// does not pay for each: so many are free, and one more for so much time.
+constexpr uint64_t kFreeStarts = 64;
+constexpr uint64_t kMsPerStart = 100;
+
 constinit CaretakerHooks g_hooks = {};
-constinit std::atomic<bool> g_running{false};
 // Threads that the program has made so far.
 constinit std::atomic<uint64_t> g_threads_made{0};
+// The helper has been started and will look at g_threads_made before it ends.
+constinit std::atomic<bool> g_running{false};
+// 1: it is to end at once.
+constinit std::atomic<uint32_t> g_stop{0};
+// Guards what follows, starting and waiting: whoever does not get it leaves it to who has it.
+constinit std::atomic<bool> g_busy{false};
+constinit bool g_to_wait_for = false;
+constinit uint64_t g_starts = 0;
+constinit uint64_t g_first_start_ms = 0;
+
+class BusyGuard {
+ public:
+  // order[caretaker-busy]: sees what the one before wrote.
+  BusyGuard() : taken_(!g_busy.exchange(true, std::memory_order_acquire)) {}
+  ~BusyGuard() {
+    // order[caretaker-busy]: for the next.
+    if (taken_) g_busy.store(false, std::memory_order_release);
+  }
+  BusyGuard(const BusyGuard&) = delete;
+  BusyGuard& operator=(const BusyGuard&) = delete;
+  bool taken() const { return taken_; }
+
+ private:
+  const bool taken_;
+};
 
 class Rounds {
  public:
@@ -51,16 +80,17 @@ class Rounds {
     return busy;
   }
 
-  // The program is alone: nobody will come back for what is idle now.
-  void give_all_back() {
-    for (size_t i = 0; i < g_hooks.tier_count; ++i) g_hooks.tiers[i].release(kRestBytes);
-  }
-
  private:
   LowWater low_water_[kWatchedTiersMax];
   Patience patience_;
   uint64_t settled_ms_ = 0;
 };
+
+// From here on the tiers' own bounds hold.
+void let_go(size_t keep_bytes) {
+  g_hooks.hold(false);
+  for (size_t i = 0; i < g_hooks.tier_count; ++i) g_hooks.tiers[i].release(keep_bytes);
+}
 
 // Leaves unless a thread was made since `made` was read: its maker saw us running. False: stay.
 bool leave(uint64_t made) {
@@ -68,7 +98,7 @@ bool leave(uint64_t made) {
   g_running.store(false, std::memory_order_seq_cst);
   // order[caretaker]: the other way round: one of the two sees the other.
   if (g_threads_made.load(std::memory_order_seq_cst) == made) return true;
-  // Somebody else may have started another already.
+  // Somebody else may be about to start another already.
   bool expected = false;
   return !g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed);
 }
@@ -76,19 +106,29 @@ bool leave(uint64_t made) {
 void run() {
   Rounds rounds;
   unsigned alone = 0;
-  for (;;) {
+  while (g_stop.load(std::memory_order_relaxed) == 0) {
     const uint64_t made = g_threads_made.load(std::memory_order_relaxed);
     const bool busy = rounds.round();
     alone = g_hooks.threads() > 1 ? 0 : alone + 1;
     if (alone >= kRoundsAlone) {
-      rounds.give_all_back();
-      g_hooks.hold(false);
+      // Nobody will come back for what is idle now.
+      let_go(kRestBytes);
       if (leave(made)) return;
       g_hooks.hold(true);
       alone = 0;
     }
-    sleep_ms(busy ? kBusyRoundMs : kQuietRoundMs);
+    sleep_ms(busy ? kBusyRoundMs : kQuietRoundMs, g_stop, 0);
   }
+  let_go(g_hooks.bound_bytes());
+  g_running.store(false, std::memory_order_relaxed);
+}
+
+bool may_start() {
+  const uint64_t now_ms = monotonic_ms();
+  if (g_starts == 0) g_first_start_ms = now_ms;
+  if (g_starts >= kFreeStarts + (now_ms - g_first_start_ms) / kMsPerStart) return false;
+  ++g_starts;
+  return true;
 }
 
 }  // namespace
@@ -102,19 +142,37 @@ void caretaker_note_thread() {
   if (g_hooks.tier_count == 0) return;
   // order[caretaker]: see leave().
   g_threads_made.fetch_add(1, std::memory_order_seq_cst);
-  bool expected = false;
   // order[caretaker]: see leave().
-  if (!g_running.compare_exchange_strong(expected, true, std::memory_order_seq_cst)) return;
+  if (g_running.load(std::memory_order_seq_cst)) return;
+  const BusyGuard guard;
+  if (!guard.taken() || !may_start()) return;
+  bool expected = false;
+  if (!g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed)) return;
+  if (g_to_wait_for) wait_for_thread();
+  g_stop.store(0, std::memory_order_relaxed);
   g_hooks.hold(true);
-  if (start_thread("elasticpool", run)) return;
+  g_to_wait_for = start_thread("elasticpool", run);
+  if (g_to_wait_for) return;
   g_hooks.hold(false);
   g_running.store(false, std::memory_order_relaxed);
 }
 
+void caretaker_note_join() {
+  if (!g_running.load(std::memory_order_relaxed) || g_hooks.threads() > 1) return;
+  const BusyGuard guard;
+  if (!guard.taken() || !g_to_wait_for) return;
+  g_stop.store(1, std::memory_order_relaxed);
+  wake_sleeper(g_stop);
+  wait_for_thread();
+  g_to_wait_for = false;
+}
+
 void caretaker_after_fork_in_child() {
-  if (!g_running.load(std::memory_order_relaxed)) return;
-  g_hooks.hold(false);
+  // The helper, and whoever was about to start or to wait for it, are the parent's.
+  if (g_running.load(std::memory_order_relaxed)) g_hooks.hold(false);
   g_running.store(false, std::memory_order_relaxed);
+  g_busy.store(false, std::memory_order_relaxed);
+  g_to_wait_for = false;
 }
 
 }  // namespace elasticpool

@@ -3,8 +3,10 @@
 // Who may call  heap/. Any thread.
 // Starts        when the program has made a thread; never in a process that has none: a second
 //               thread would break unshare(), sandboxes and programs that fork.
-// Ends          when the program is back to one thread and all that is idle has gone; the program's
-//               next thread brings it back. The child of a fork has none until it makes a thread.
+// Ends          when the program is back to one thread: before pthread_join returns to it, or, where
+//               threads end without one, within a second. The program's next thread brings it back
+//               (unless very many come and go). The child of a fork has none until it makes a
+//               thread.
 // While it runs the tiers keep what they free, whatever their own bound (`hold`), and it alone
 //               gives back: what was free all the time for a window (low_water.h), and of slabs
 //               that did not change for a while the pages on which only free blocks lie.
@@ -32,6 +34,7 @@ struct CaretakerHooks {
   size_t (*purge_settled)();
   // The tiers keep what they free (true), or what their own bound says.
   void (*hold)(bool);
+  size_t (*bound_bytes)();
   // Threads that use the heap.
   size_t (*threads)();
 };
@@ -42,6 +45,8 @@ void set_caretaker_hooks(const CaretakerHooks& hooks);
 
 // The program has made a thread just now.
 void caretaker_note_thread();
+// The program has waited for the end of a thread.
+void caretaker_note_join();
 // In the child of a fork, after its locks were released.
 void caretaker_after_fork_in_child();
 

@@ -37,15 +37,23 @@ static void with_idle_threads(void (*meanwhile)(void)) {
 
 // The suite's time limit is the bound of the wait.
 static void see_memory_go(void) {
-  EXPECT(count_threads() == kThreads + 2);
+  // The threads, and one more.
+  EXPECT(count_threads() == 1 + kThreads + 1);
   while (resident_kib() > 20 * kKiB) usleep(20000);
 }
 
 static void see_no_helper(void) { EXPECT(count_threads() == kThreads + 1); }
 
-static void* nothing(void* arg) { return arg; }
+static int g_pipe[2];
+
+static void* wait_for_main(void* arg) {
+  char byte;
+  EXPECT(read(g_pipe[0], &byte, 1) == 1);
+  return arg;
+}
 
 static void see_a_fork_without_helper(void) {
+  EXPECT(pipe(g_pipe) == 0);
   const pid_t child = fork();
   if (child == 0) {
     EXPECT(count_threads() == 1);
@@ -53,11 +61,12 @@ static void see_a_fork_without_helper(void) {
     EXPECT(count_threads() == 1);
     // Its own first thread brings it one of its own.
     pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, nothing, NULL) == 0);
-    EXPECT(pthread_join(thread, NULL) == 0);
-    EXPECT(count_threads() == 2);
-    while (count_threads() != 1) usleep(10000);
+    EXPECT(pthread_create(&thread, NULL, wait_for_main, NULL) == 0);
+    EXPECT(count_threads() == 3);
     use_heap(6, 5000);
+    EXPECT(write(g_pipe[1], "", 1) == 1);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    EXPECT(count_threads() == 1);
     _exit(0);
   }
   expect_success(child);
