@@ -38,6 +38,9 @@ std::atomic<Join> g_join{nullptr};
 
 EP_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                              void* (*routine)(void*), void* argument) noexcept {
+  // Both now, while there is no other thread: dlsym() waits for whoever is in dlopen(), and that may
+  // be waiting for the thread that joins.
+  next_of(g_join, "pthread_join");
   const int result = next_of(g_create, "pthread_create")(thread, attributes, routine, argument);
   if (result == 0) elasticpool::heap_note_thread();
   return result;

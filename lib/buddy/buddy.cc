@@ -163,7 +163,10 @@ void note_taken(FrameHeap& heap, Frame* frame, FrameBits bits, FrameBits reused)
   }
   const size_t again_bytes =
       static_cast<size_t>(std::popcount(frame->returned & bits)) * kGranuleBytes;
+  // What counts is bounded by the peak; more would take as long to be forgotten.
+  const size_t most_bytes = heap.peak_used_granules * kGranuleBytes;
   heap.regret_bytes += again_bytes;
+  if (heap.regret_bytes > most_bytes) heap.regret_bytes = most_bytes;
   heap.stats.regretted_bytes += again_bytes;
   frame->returned &= ~bits;
 }

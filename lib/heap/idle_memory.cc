@@ -65,6 +65,6 @@ void heap_note_thread() {
   if (ensure_booted() && options().helper == HelperPolicy::kOn) caretaker_note_thread();
 }
 
-void heap_note_join() { caretaker_note_join(); }
+void heap_note_join() { caretaker_note_end(1); }
 
 }  // namespace elasticpool

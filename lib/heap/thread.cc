@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "pressure/caretaker.h"
+
 namespace elasticpool {
 
 thread_local constinit ThreadSlot t_slot = {&g_vacant_cache, false, 0};
@@ -19,6 +21,7 @@ void on_thread_exit(void* value) {
   t_slot.cache = &g_vacant_cache;
   t_slot.dead = true;
   retire_cache(static_cast<ThreadCache*>(value));
+  caretaker_note_end(0);
 }
 
 }  // namespace

@@ -40,10 +40,7 @@ void large_boot(FitPolicy fit, size_t retain_bytes) {
   g_large_heap.trim_to_retain();
 }
 
-void large_set_retain(size_t retain_bytes) {
-  LockGuard guard(g_large_heap.lock);
-  g_large_heap.set_retain(retain_bytes);
-}
+void large_set_retain(size_t retain_bytes) { g_large_heap.set_retain(retain_bytes); }
 
 bool large_can_ever_hold(size_t bytes, size_t align_bytes) {
   ExtentRequest request;
@@ -120,6 +117,8 @@ void* large_reallocate(void* p, size_t bytes) {
 size_t large_release(size_t keep_bytes) {
   LockGuard trim_guard(g_large_heap.trim_lock);
   LockGuard guard(g_large_heap.lock);
+  // Whoever asks does not want it kept.
+  g_large_heap.regret_bytes = 0;
   return g_large_heap.trim(keep_bytes / kGranuleBytes);
 }
 
@@ -136,7 +135,10 @@ void large_unmap_free() {
 size_t large_reclaim(size_t wanted_bytes) {
   const uint64_t resident_bytes = large_stats().free_resident_bytes;
   if (resident_bytes == 0) return 0;
-  return large_release(resident_bytes > wanted_bytes ? resident_bytes - wanted_bytes : 0);
+  const size_t keep_bytes = resident_bytes > wanted_bytes ? resident_bytes - wanted_bytes : 0;
+  LockGuard trim_guard(g_large_heap.trim_lock);
+  LockGuard guard(g_large_heap.lock);
+  return g_large_heap.trim(keep_bytes / kGranuleBytes);
 }
 
 LargeStats large_stats() {

@@ -40,7 +40,8 @@ namespace elasticpool {
 // After plan_zones(); again whenever the settings change. At most `retain_bytes` of free memory
 // keep their pages, and what went back in vain: was taken again (regret).
 void large_boot(FitPolicy fit, size_t retain_bytes);
-// The bound from now on; nothing goes back before the next free.
+// The bound from now on; nothing goes back before the next free. Takes no lock: the child of a fork
+// calls it, and a fork may come from a signal handler whose thread holds one.
 void large_set_retain(size_t retain_bytes);
 
 // False: no zone has room for it, or it is aligned to more than 256 GiB. However much is given back

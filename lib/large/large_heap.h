@@ -73,8 +73,8 @@ class LargeHeap {
     index_.set_origin(g_large_zone.base / kGranuleBytes);
   }
 
-  void set_retain(size_t retain_bytes) EP_REQUIRES(lock) {
-    retain_granules_ = retain_bytes / kGranuleBytes;
+  void set_retain(size_t retain_bytes) {
+    retain_granules_.store(retain_bytes / kGranuleBytes, std::memory_order_relaxed);
   }
 
   // Into the caller's hands: from the warmest state that can serve, else mapped.
@@ -144,7 +144,7 @@ class LargeHeap {
   static ExtentRecords records_;
   ExtentIndex<ExtentRecords> index_ EP_GUARDED_BY(lock){records_};
   FitPolicy fit_ EP_GUARDED_BY(lock) = FitPolicy::kBest;
-  uint64_t retain_granules_ EP_GUARDED_BY(lock) = 0;
+  std::atomic<uint64_t> retain_granules_{0};
   uint64_t mapped_granules_ EP_GUARDED_BY(lock) = 0;
   uint64_t least_free_granules_ EP_GUARDED_BY(lock) = 0;
 };

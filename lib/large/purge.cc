@@ -48,7 +48,8 @@ size_t LargeHeap::trim(uint64_t keep_granules) {
 
 // The bound, and what it was too low by: never more than was live at once.
 uint64_t LargeHeap::keep_granules() const {
-  return retain_granules_ + std::min(regret_bytes, counters.peak_live_bytes) / kGranuleBytes;
+  return retain_granules_.load(std::memory_order_relaxed) +
+         std::min(regret_bytes, counters.peak_live_bytes) / kGranuleBytes;
 }
 
 void LargeHeap::trim_to_retain() {

@@ -1,12 +1,10 @@
 // See thread.h.
 #include "os/thread.h"
 
-#include <linux/prctl.h>
 #include <pthread.h>
 #include <signal.h>
 
 #include "base/units.h"
-#include "os/syscall.h"
 
 namespace elasticpool {
 namespace {
@@ -15,28 +13,23 @@ namespace {
 // puts on the stack.
 constexpr size_t kStackBytes = 256 * kKiB;
 
-struct Start {
-  const char* name;
-  void (*run)();
-};
 // The new thread reads it first of all.
-constinit Start g_start = {nullptr, nullptr};
+using Run = void (*)();
+constinit Run g_run = nullptr;
 constinit pthread_t g_thread = 0;
 
 void* enter(void*) {
-  const Start start = g_start;
-  system_call(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>(start.name));
-  start.run();
+  g_run();
   return nullptr;
 }
 
 }  // namespace
 
-bool start_thread(const char* name, void (*run)()) {
+bool start_thread(void (*run)()) {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return false;
   pthread_attr_setstacksize(&attributes, kStackBytes);
-  g_start = {name, run};
+  g_run = run;
   // The new thread inherits the mask.
   sigset_t all;
   sigset_t before;
@@ -48,6 +41,12 @@ bool start_thread(const char* name, void (*run)()) {
   return started;
 }
 
-void wait_for_thread() { pthread_join(g_thread, nullptr); }
+void wait_for_thread() {
+  // The caller's own cancellation must not come here: what it has begun would stay half done.
+  int before = PTHREAD_CANCEL_ENABLE;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+  pthread_join(g_thread, nullptr);
+  pthread_setcancelstate(before, nullptr);
+}
 
 }  // namespace elasticpool

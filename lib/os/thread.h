@@ -7,9 +7,9 @@
 
 namespace elasticpool {
 
-// A thread that takes no signal; `name` is what tools show, at most 15 bytes. The one before it was
-// waited for.
-bool start_thread(const char* name, void (*run)());
+// A thread that takes no signal. The one before it was waited for. It makes no system call that the
+// program's own threads do not make: a sandbox may kill for it, so it has no name.
+bool start_thread(void (*run)());
 // Until it has ended, for the kernel too.
 void wait_for_thread();
 

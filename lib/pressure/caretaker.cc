@@ -26,13 +26,15 @@ constexpr uint64_t kMsPerStart = 100;
 constinit CaretakerHooks g_hooks = {};
 // Threads that the program has made so far.
 constinit std::atomic<uint64_t> g_threads_made{0};
-// The helper has been started and will look at g_threads_made before it ends.
+// The helper has been started, and unless it is told to stop it will look at g_threads_made before it
+// ends.
 constinit std::atomic<bool> g_running{false};
 // 1: it is to end at once.
 constinit std::atomic<uint32_t> g_stop{0};
 // Guards what follows, starting and waiting: whoever does not get it leaves it to who has it.
 constinit std::atomic<bool> g_busy{false};
-constinit bool g_to_wait_for = false;
+// It was started, and nobody has waited for its end yet; read without the guard as well.
+constinit std::atomic<bool> g_to_wait_for{false};
 constinit uint64_t g_starts = 0;
 constinit uint64_t g_first_start_ms = 0;
 
@@ -148,31 +150,33 @@ void caretaker_note_thread() {
   if (!guard.taken() || !may_start()) return;
   bool expected = false;
   if (!g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed)) return;
-  if (g_to_wait_for) wait_for_thread();
+  if (g_to_wait_for.load(std::memory_order_relaxed)) wait_for_thread();
   g_stop.store(0, std::memory_order_relaxed);
   g_hooks.hold(true);
-  g_to_wait_for = start_thread("elasticpool", run);
-  if (g_to_wait_for) return;
+  const bool started = start_thread(run);
+  g_to_wait_for.store(started, std::memory_order_relaxed);
+  if (started) return;
   g_hooks.hold(false);
   g_running.store(false, std::memory_order_relaxed);
 }
 
-void caretaker_note_join() {
-  if (!g_running.load(std::memory_order_relaxed) || g_hooks.threads() > 1) return;
+void caretaker_note_end(size_t threads_left) {
+  if (!g_to_wait_for.load(std::memory_order_relaxed) || g_hooks.threads() > threads_left) return;
   const BusyGuard guard;
-  if (!guard.taken() || !g_to_wait_for) return;
+  if (!guard.taken() || !g_to_wait_for.load(std::memory_order_relaxed)) return;
   g_stop.store(1, std::memory_order_relaxed);
   wake_sleeper(g_stop);
   wait_for_thread();
-  g_to_wait_for = false;
+  g_to_wait_for.store(false, std::memory_order_relaxed);
 }
 
 void caretaker_after_fork_in_child() {
   // The helper, and whoever was about to start or to wait for it, are the parent's.
-  if (g_running.load(std::memory_order_relaxed)) g_hooks.hold(false);
+  // Whatever g_running says: the kernel has copied our pages at different moments.
+  if (g_hooks.tier_count != 0) g_hooks.hold(false);
   g_running.store(false, std::memory_order_relaxed);
   g_busy.store(false, std::memory_order_relaxed);
-  g_to_wait_for = false;
+  g_to_wait_for.store(false, std::memory_order_relaxed);
 }
 
 }  // namespace elasticpool

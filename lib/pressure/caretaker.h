@@ -11,8 +11,8 @@
 //               gives back: what was free all the time for a window (low_water.h), and of slabs
 //               that did not change for a while the pages on which only free blocks lie.
 // Locks         none of its own; the tiers' functions take theirs.
-// Cost          four rounds a second while there is something to watch, two else; a round reads a
-//               number of each tier.
+// Cost          four rounds a second while there is something to watch, two else; a round takes
+//               each tier's lock for a number. While it runs, a join reads the list of threads.
 #pragma once
 
 #include <cstddef>
@@ -32,10 +32,10 @@ struct CaretakerHooks {
   size_t tier_count;
   // Pages of slabs that did not change since the call before; marks those that did. The bytes.
   size_t (*purge_settled)();
-  // The tiers keep what they free (true), or what their own bound says.
+  // The tiers keep what they free (true), or what their own bound says. Takes no lock.
   void (*hold)(bool);
   size_t (*bound_bytes)();
-  // Threads that use the heap.
+  // Threads that use the heap: what is known of how many there are.
   size_t (*threads)();
 };
 inline constexpr size_t kWatchedTiersMax = 4;
@@ -45,8 +45,10 @@ void set_caretaker_hooks(const CaretakerHooks& hooks);
 
 // The program has made a thread just now.
 void caretaker_note_thread();
-// The program has waited for the end of a thread.
-void caretaker_note_join();
+// A thread of the program has ended; the helper is waited for when at most `threads_left` use the
+// heap. 1: for whoever has joined it. 0: for the thread that ends, before it does: libc calls exit()
+// on the last thread of a process, and that must not be the helper with its small stack.
+void caretaker_note_end(size_t threads_left);
 // In the child of a fork, after its locks were released.
 void caretaker_after_fork_in_child();
 

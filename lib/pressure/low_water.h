@@ -45,6 +45,12 @@ class Patience {
 
   // `regretted_bytes`: given back and taken again, so far.
   void observe(uint64_t regretted_bytes, uint64_t now_ms) {
+    if (changed_ms_ == kNever) {
+      // What was regretted before is no concern of this watch.
+      known_bytes_ = regretted_bytes;
+      changed_ms_ = now_ms;
+      return;
+    }
     if (regretted_bytes - known_bytes_ >= kRegretBytes) {
       known_bytes_ = regretted_bytes;
       changed_ms_ = now_ms;
@@ -58,7 +64,9 @@ class Patience {
 
  private:
   uint64_t ms_ = kLeastMs;
-  uint64_t changed_ms_ = 0;
+  static constexpr uint64_t kNever = UINT64_MAX;
+
+  uint64_t changed_ms_ = kNever;
   uint64_t known_bytes_ = 0;
 };
 

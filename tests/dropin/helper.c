@@ -1,7 +1,10 @@
 // The helper thread of a process that has threads: it gives idle memory back without being asked,
 // can be switched off, does not outlive a fork, and takes no signal of the program's.
 //
-// usage: helper gives-back|off|fork|signals
+// It is never the last thread, on which libc would run exit(); and waiting for its end is no place
+// where a thread of the program is cancelled.
+//
+// usage: helper gives-back|off|fork|signals|last-thread|cancelled-join
 #include "dropin.h"
 
 enum { kThreads = 3, kBlocks = 60000, kBlockBytes = 1000, kBigBytes = 20 * kMiB };
@@ -85,6 +88,55 @@ static void see_a_signal_stay_pending(void) {
   EXPECT(sigtimedwait(&user, NULL, &no_time) == SIGUSR1);
 }
 
+// More than the helper's stack has.
+static void use_much_stack(void) {
+  volatile char frame[400 * kKiB];
+  for (size_t i = 0; i < sizeof frame; i += 512) frame[i] = 1;
+}
+
+static void* end_last(void* arg) {
+  usleep(100000);
+  use_heap(7, 5000);
+  return arg;
+}
+
+// Main is gone, and nobody joins: the exit handler runs on the thread that ends last.
+static void leave_it_to_the_last_thread(void) {
+  EXPECT(atexit(use_much_stack) == 0);
+  pthread_t thread;
+  EXPECT(pthread_create(&thread, NULL, end_last, NULL) == 0);
+  EXPECT(pthread_detach(thread) == 0);
+  pthread_exit(NULL);
+}
+
+static pthread_t g_ended;
+static bool g_joined;
+
+static void* join_though_cancelled(void* arg) {
+  EXPECT(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL) == 0);
+  usleep(100000);  // it has ended, and a join of it does not wait
+  EXPECT(pthread_cancel(pthread_self()) == 0);
+  EXPECT(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL) == 0);
+  g_joined = pthread_join(g_ended, NULL) == 0;
+  return arg;
+}
+
+static void* touch_heap(void* arg) {
+  free(filled(100, 1));
+  return arg;
+}
+
+static void join_with_a_cancellation_pending(void) {
+  for (int i = 0; i < 20; ++i) {
+    g_joined = false;
+    pthread_t joiner;
+    EXPECT(pthread_create(&g_ended, NULL, touch_heap, NULL) == 0);
+    EXPECT(pthread_create(&joiner, NULL, join_though_cancelled, NULL) == 0);
+    EXPECT(pthread_join(joiner, NULL) == 0);
+    EXPECT(g_joined);
+  }
+}
+
 int main(int argc, char** argv) {
   EXPECT(argc == 2);
   const char* what = argv[1];
@@ -98,6 +150,11 @@ int main(int argc, char** argv) {
     sigemptyset(&user);
     sigaddset(&user, SIGUSR1);
     EXPECT(pthread_sigmask(SIG_BLOCK, &user, NULL) == 0);
+  }
+  if (strcmp(what, "last-thread") == 0) leave_it_to_the_last_thread();
+  if (strcmp(what, "cancelled-join") == 0) {
+    join_with_a_cancellation_pending();
+    return 0;
   }
   with_idle_threads(strcmp(what, "gives-back") == 0 ? see_memory_go
                     : strcmp(what, "off") == 0      ? see_no_helper

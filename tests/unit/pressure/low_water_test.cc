@@ -38,9 +38,12 @@ TEST(LowWater, AProgramThatSwingsWithinTheWindowKeepsAll) {
 TEST(Patience, DoublesWithRegretUpToABound) {
   Patience patience;
   EXPECT_EQ(patience.ms(), Patience::kLeastMs);
-  patience.observe(Patience::kRegretBytes - 1, 100);
+  constexpr uint64_t kBefore = 100 * Patience::kRegretBytes;
+  patience.observe(kBefore, 50);
+  EXPECT_EQ(patience.ms(), Patience::kLeastMs) << "of the time before";
+  patience.observe(kBefore + Patience::kRegretBytes - 1, 100);
   EXPECT_EQ(patience.ms(), Patience::kLeastMs) << "that little may be chance";
-  uint64_t regretted_bytes = 0;
+  uint64_t regretted_bytes = kBefore;
   for (uint64_t i = 1; i <= 10; ++i) {
     regretted_bytes += Patience::kRegretBytes;
     patience.observe(regretted_bytes, 100 * i);
@@ -50,6 +53,7 @@ TEST(Patience, DoublesWithRegretUpToABound) {
 
 TEST(Patience, ForgetsAfterALongTime) {
   Patience patience;
+  patience.observe(0, 0);
   patience.observe(Patience::kRegretBytes, 0);
   patience.observe(2 * Patience::kRegretBytes, 0);
   const uint64_t before_ms = patience.ms();
