@@ -1,5 +1,5 @@
-// pthread_create and pthread_join: a process that has threads may have a helper thread, one that has
-// none may not (heap/heap.h).
+// pthread_create and pthread_join: a process that has threads may have a helper thread, one that
+// has none may not (heap/heap.h).
 //
 // Why here  the program has just done what a second thread is said to break, and it stands nowhere
 //           in malloc: libc asks malloc for memory while it makes a thread.
@@ -38,8 +38,8 @@ std::atomic<Join> g_join{nullptr};
 
 EP_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                              void* (*routine)(void*), void* argument) noexcept {
-  // Both now, while there is no other thread: dlsym() waits for whoever is in dlopen(), and that may
-  // be waiting for the thread that joins.
+  // Both now, while there is no other thread: dlsym() waits for whoever is in dlopen(), and that
+  // may be waiting for the thread that joins.
   next_of(g_join, "pthread_join");
   const int result = next_of(g_create, "pthread_create")(thread, attributes, routine, argument);
   if (result == 0) elasticpool::heap_note_thread();

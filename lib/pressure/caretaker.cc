@@ -26,8 +26,8 @@ constexpr uint64_t kMsPerStart = 100;
 constinit CaretakerHooks g_hooks = {};
 // Threads that the program has made so far.
 constinit std::atomic<uint64_t> g_threads_made{0};
-// The helper has been started, and unless it is told to stop it will look at g_threads_made before it
-// ends.
+// The helper has been started, and unless it is told to stop it will look at g_threads_made before
+// it ends.
 constinit std::atomic<bool> g_running{false};
 // 1: it is to end at once.
 constinit std::atomic<uint32_t> g_stop{0};

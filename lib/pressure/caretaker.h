@@ -3,9 +3,9 @@
 // Who may call  heap/. Any thread.
 // Starts        when the program has made a thread; never in a process that has none: a second
 //               thread would break unshare(), sandboxes and programs that fork.
-// Ends          when the program is back to one thread: before pthread_join returns to it, or, where
-//               threads end without one, within a second. The program's next thread brings it back
-//               (unless very many come and go). The child of a fork has none until it makes a
+// Ends          when the program is back to one thread: before pthread_join returns to it, or,
+//               where threads end without one, within a second. The program's next thread brings it
+//               back (unless very many come and go). The child of a fork has none until it makes a
 //               thread.
 // While it runs the tiers keep what they free, whatever their own bound (`hold`), and it alone
 //               gives back: what was free all the time for a window (low_water.h), and of slabs
@@ -46,8 +46,8 @@ void set_caretaker_hooks(const CaretakerHooks& hooks);
 // The program has made a thread just now.
 void caretaker_note_thread();
 // A thread of the program has ended; the helper is waited for when at most `threads_left` use the
-// heap. 1: for whoever has joined it. 0: for the thread that ends, before it does: libc calls exit()
-// on the last thread of a process, and that must not be the helper with its small stack.
+// heap. 1: for whoever has joined it. 0: for the thread that ends, before it does: libc calls
+// exit() on the last thread of a process, and that must not be the helper with its small stack.
 void caretaker_note_end(size_t threads_left);
 // In the child of a fork, after its locks were released.
 void caretaker_after_fork_in_child();
