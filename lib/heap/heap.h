@@ -27,6 +27,10 @@
 //   slab->home      a guess, checked again under the lock of the home that it names.
 //   the extent map  see large/extents.h.
 //
+// The helper thread (pressure/caretaker.h) owns nothing: it works through the tiers' functions,
+// under their locks, like any thread. It is started and waited for where pthread_create and
+// pthread_join return, with no lock of ours held; a few atomics of its own say whether it runs.
+//
 // Two threads that free the same block at the same instant (a bug of theirs) may both find the map
 // cell set, and each may hand it out again; the slab's bitmap sees it if both copies come home.
 // -------------------------------------------------------------------------------------------------
@@ -37,7 +41,7 @@
 
 namespace elasticpool {
 
-// Alignment of each: kMinAlignBytes unless asked for more. Cost: the fast path about 20
+// Alignment of each: kMinAlignBytes unless asked for more. Cost: the fast path 13 to 25
 // instructions (heap/fast_path.h); a miss one lock; a new frame or extent one system call.
 void* heap_allocate(size_t bytes);
 void* heap_allocate_zeroed(size_t bytes);

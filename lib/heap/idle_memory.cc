@@ -52,7 +52,8 @@ void watch_idle_memory() {
 void note_surplus() {
   const uint64_t surplus_bytes = buddy_surplus_bytes();
   uint64_t seen_bytes = g_seen_surplus_bytes.load(std::memory_order_relaxed);
-  if (EP_LIKELY(surplus_bytes - seen_bytes < kSurplusBytes)) return;
+  // Others may have seen more than we have.
+  if (EP_LIKELY(surplus_bytes < seen_bytes + kSurplusBytes)) return;
   // Whoever writes it first looks for all.
   if (!g_seen_surplus_bytes.compare_exchange_strong(seen_bytes, surplus_bytes,
                                                     std::memory_order_relaxed)) {
