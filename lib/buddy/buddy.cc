@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/die.h"
 #include "base/reclaimer.h"
+#include "base/surplus_gauge.h"
 #include "os/numa.h"
 #include "os/vm.h"
 
@@ -15,8 +16,10 @@ namespace {
 
 constexpr unsigned kUsedLevels = kGranulesPerFrame + 1;
 
-// How much has to go back for a byte of regret to be forgotten.
-constexpr size_t kForgetShare = 4;
+// See base/surplus_gauge.h. Frames that are free fit every request: nothing needs to stay for those
+// that would not.
+constexpr uint64_t kWindowShare = 8;
+constexpr uint64_t kRestShare = 0;
 // What a heap keeps when another tier grows.
 constexpr size_t kTradeFloorBytes = 512 * kKiB;
 
@@ -39,18 +42,10 @@ struct FrameHeap {
   // Frames whose memory went back; their addresses are still ours to map again.
   FrameList absent EP_GUARDED_BY(lock);
   BuddyStats stats EP_GUARDED_BY(lock);
-  // Bytes that were given back and taken again: what the bound was too low by.
-  size_t regret_bytes EP_GUARDED_BY(lock) = 0;
+  SurplusGauge surplus EP_GUARDED_BY(lock){kWindowShare, kRestShare};
 
   size_t free_dirty_bytes() const EP_REQUIRES(lock) {
     return stats.free_dirty_granules * kGranuleBytes;
-  }
-  // Free memory never needs to be more than what is in use: the bound stops there.
-  size_t retain_bytes() const EP_REQUIRES(lock) {
-    const size_t base_bytes = g_retain_bytes.load(std::memory_order_relaxed);
-    const size_t peak_bytes = peak_used_granules * kGranuleBytes;
-    const size_t regret = regret_bytes < peak_bytes ? regret_bytes : peak_bytes;
-    return base_bytes + regret;
   }
   size_t peak_used_granules EP_GUARDED_BY(lock) = 0;
   size_t least_free_granules EP_GUARDED_BY(lock) = 0;
@@ -163,10 +158,9 @@ void note_taken(FrameHeap& heap, Frame* frame, FrameBits bits, FrameBits reused)
   }
   const size_t again_bytes =
       static_cast<size_t>(std::popcount(frame->returned & bits)) * kGranuleBytes;
-  // What counts is bounded by the peak; more would take as long to be forgotten.
-  const size_t most_bytes = heap.peak_used_granules * kGranuleBytes;
-  heap.regret_bytes += again_bytes;
-  if (heap.regret_bytes > most_bytes) heap.regret_bytes = most_bytes;
+  if (again_bytes != 0) {
+    heap.surplus.note_regret(again_bytes, heap.peak_used_granules * kGranuleBytes);
+  }
   heap.stats.regretted_bytes += again_bytes;
   frame->returned &= ~bits;
 }
@@ -252,16 +246,13 @@ void give_back_run(const Zone& zone, FrameHeap& heap, Frame* frame, unsigned fir
   heap.insert(frame);
   heap.stats.used_granules -= count;
   heap.stats.free_dirty_granules += count;
-  const size_t retain_bytes = heap.retain_bytes();
-  if (heap.free_dirty_bytes() > retain_bytes) {
-    // Down to three quarters, so that not every free pays.
-    const size_t returned_bytes = release_until(zone, heap, retain_bytes - retain_bytes / 4);
-    // What goes now outweighs what was wanted again once: a program that swings takes it back, and
-    // that is regret anew; one that is over its peak does not.
-    g_surplus_bytes.fetch_add(returned_bytes, std::memory_order_relaxed);
-    const size_t forgotten_bytes = returned_bytes / kForgetShare;
-    heap.regret_bytes -= forgotten_bytes < heap.regret_bytes ? forgotten_bytes : heap.regret_bytes;
-  }
+  const uint64_t going_bytes = heap.surplus.note_freed(
+      count * kGranuleBytes, heap.free_dirty_bytes(), heap.stats.used_granules * kGranuleBytes,
+      g_retain_bytes.load(std::memory_order_relaxed));
+  if (EP_LIKELY(going_bytes == 0)) return;
+  const size_t returned_bytes = release_until(zone, heap, heap.free_dirty_bytes() - going_bytes);
+  heap.surplus.note_returned(returned_bytes);
+  g_surplus_bytes.fetch_add(returned_bytes, std::memory_order_relaxed);
 }
 
 void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules, bool* zeroed,
@@ -423,7 +414,7 @@ size_t buddy_release(size_t keep_bytes) {
   for_each_heap([&](const Zone& zone, FrameHeap& heap) {
     LockGuard guard(heap.lock);
     returned_bytes += release_until(zone, heap, keep_bytes);
-    heap.regret_bytes = 0;
+    heap.surplus.reset();
   });
   return returned_bytes;
 }

@@ -8,11 +8,11 @@
 // Threads      any.
 // Lock         one a frame heap, rank kBuddy; growth of the zone (kZone) is called under it.
 // Invariants   free + used granules = 32 x mapped frames; what is not dirty reads as zero.
-// Giving back  free dirty granules stay resident up to a bound; above it the emptiest frames go:
-//              whole ones are unmapped, of others the pages of free granules. The bound rises by
-//              what was given back in vain, that is, taken again (regret), and a new frame of one
-//              zone is traded for free memory elsewhere (base/reclaimer.h): a program that swings
-//              keeps its pages, and one that grows does not pay for what it no longer uses.
+// Giving back  free dirty granules stay resident as long as they are wanted now and then
+//              (base/surplus_gauge.h); of the others the emptiest frames go: whole ones are
+//              unmapped, of others the pages of free granules. A new frame of one zone is traded
+//              for free memory elsewhere (base/reclaimer.h): a program that swings keeps its pages,
+//              and one that grows does not pay for what it no longer uses.
 // Cost         bit arithmetic on one frame; a system call when a frame comes or goes.
 // Errors       nullptr when the system refuses; nothing else changes then.
 #pragma once
@@ -56,9 +56,9 @@ struct BuddyStats {
   uint64_t requests = 0;
 };
 
-// Free memory that each frame heap keeps resident at first.
+// Free memory that each frame heap keeps resident in any case.
 void buddy_set_retain(size_t retain_bytes);
-// Bytes that went back so far because more was free than the bounds allow.
+// Bytes that went back so far because nobody wanted them for a while.
 uint64_t buddy_surplus_bytes();
 // For base/reclaimer.h: free memory of the zone goes back, but for a small rest.
 size_t buddy_reclaim_tiny(size_t wanted_bytes);

@@ -27,8 +27,7 @@ bool make_request(size_t bytes, size_t align_bytes, ExtentRequest* request) {
   if (align_bytes > std::min(zone_bytes, kAlignBytesMax)) return false;
   request->usable_bytes = round_up(bytes, page_bytes());
   request->granules = static_cast<uint32_t>(divide_up(request->usable_bytes, kGranuleBytes));
-  const size_t least = request->granules < kGranulesPerFrame ? 1 : kGranulesPerFrame;
-  request->align = static_cast<uint32_t>(std::max(align_bytes / kGranuleBytes, least));
+  request->align = static_cast<uint32_t>(std::max<size_t>(align_bytes / kGranuleBytes, 1));
   return true;
 }
 
@@ -37,7 +36,6 @@ bool make_request(size_t bytes, size_t align_bytes, ExtentRequest* request) {
 void large_boot(FitPolicy fit, size_t retain_bytes) {
   LockGuard guard(g_large_heap.lock);
   g_large_heap.configure(fit, retain_bytes);
-  g_large_heap.trim_to_retain();
 }
 
 void large_set_retain(size_t retain_bytes) { g_large_heap.set_retain(retain_bytes); }
@@ -80,8 +78,9 @@ bool large_free(void* p) {
   if (id == kNoRange) return false;
   g_large_heap.unpublish(id);
   ++g_large_heap.counters.frees;
+  const uint64_t freed_bytes = LargeHeap::range(id).granules * kGranuleBytes;
   g_large_heap.retire(id, RangeState::kResident);
-  g_large_heap.trim_to_retain();
+  g_large_heap.trim_surplus(freed_bytes);
   return true;
 }
 
@@ -93,6 +92,7 @@ void* large_reallocate(void* p, size_t bytes) {
   if (id == kNoRange) return nullptr;
   const size_t old_usable_bytes =
       LargeHeap::extent(id).usable_bytes.load(std::memory_order_relaxed);
+  const uint64_t free_bytes = g_large_heap.free_resident_bytes();
   g_large_heap.unpublish(id);
   RangeId now = id;
   if (request.granules <= LargeHeap::range(id).granules) {
@@ -110,7 +110,8 @@ void* large_reallocate(void* p, size_t bytes) {
     return nullptr;
   }
   void* moved = g_large_heap.publish(now, request.usable_bytes);
-  g_large_heap.trim_to_retain();
+  const uint64_t now_free_bytes = g_large_heap.free_resident_bytes();
+  if (now_free_bytes > free_bytes) g_large_heap.trim_surplus(now_free_bytes - free_bytes);
   return moved;
 }
 
@@ -118,7 +119,7 @@ size_t large_release(size_t keep_bytes) {
   LockGuard trim_guard(g_large_heap.trim_lock);
   LockGuard guard(g_large_heap.lock);
   // Whoever asks does not want it kept.
-  g_large_heap.regret_bytes = 0;
+  g_large_heap.surplus.reset();
   return g_large_heap.trim(keep_bytes / kGranuleBytes);
 }
 

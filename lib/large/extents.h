@@ -1,18 +1,20 @@
 // Large blocks: extents of whole granules, mapped where they lie, found again by address and size.
 //
-// What is freed stays mapped, its pages in place, as long as not too much is free; then its pages
-// go back but not the mapping; the mapping goes where the system has no more to give.
+// What is freed stays mapped, its pages in place, as long as so much is wanted now and then
+// (base/surplus_gauge.h); then its pages go back but not the mapping; the mapping goes where the
+// system has no more to give.
 //
-//     live ── free ──► resident ── over retain_bytes, release ──► clean ── out of memory ──► hole
-//      ▲                   │                                        │                          │
-//      └── warmest first ──┴────────────────────────────────────────┴─────────── map ──────────┘
+//     live ── free ──► resident ── not wanted, release ──► clean ── out of memory ──► hole
+//      ▲                   │                                 │                          │
+//      └── warmest first ──┴─────────────────────────────────┴─────────── map ──────────┘
 //
 // Choice      the warmest state that can serve, and in it the fit policy's range. A resident range
 //             saves page faults and adds nothing to the RSS; the price, addresses in smaller
 //             pieces, is paid in what there is plenty of. Where no resident range is long enough,
 //             one of half the request or more is continued into the free addresses behind it.
-// Alignment   from 2 MiB on an extent starts at a frame: huge pages fit, and mremap moves tables.
-//             An alignment costs addresses and 1/16384 of them in tables, so it has a bound.
+// Alignment   only what is asked for. (To frames, so that huge pages fit and mremap moves tables,
+//             was a third more memory where extents come and go: what lies between two of them is
+//             warm but fits nobody.) It costs addresses and 1/16384 of them in tables, so it has a bound.
 // Give back   the tail of the longest resident range first: most bytes for one system call. Cut at
 //             frames, so that no huge page is torn.
 // Growth      in place where the addresses behind are free, else mremap to a place with as many
@@ -37,10 +39,10 @@
 
 namespace elasticpool {
 
-// After plan_zones(); again whenever the settings change. At most `retain_bytes` of free memory
-// keep their pages, and what went back in vain: was taken again (regret).
+// After plan_zones(); again whenever the settings change. `retain_bytes` of free memory keep their
+// pages in any case.
 void large_boot(FitPolicy fit, size_t retain_bytes);
-// The bound from now on; nothing goes back before the next free. Takes no lock: the child of a fork
+// The same from now on; nothing goes back before the next free. Takes no lock: the child of a fork
 // calls it, and a fork may come from a signal handler whose thread holds one.
 void large_set_retain(size_t retain_bytes);
 

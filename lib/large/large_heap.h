@@ -10,7 +10,7 @@
 //
 // Threads     any that holds `lock`; `trim_lock` too where it says so. Whoever has something in
 //             hand may let `lock` go around a system call, and all that was read before is stale
-//             then. These do: obtain(), relocate(), trim(), trim_to_retain(), give_all_back().
+//             then. These do: obtain(), relocate(), trim(), trim_surplus(), give_all_back().
 // Locks       trim_lock, then lock, both of rank kLarge, as extents.h says.
 // Invariants  a record's range, room and links are touched only under `lock`, in hand or not;
 //             mapped_granules_ = live + resident + clean, and what is in hand and mapped;
@@ -26,6 +26,7 @@
 #include <cstdint>
 
 #include "base/lock.h"
+#include "base/surplus_gauge.h"
 #include "base/units.h"
 #include "large/extent_index.h"
 #include "large/extent_records.h"
@@ -74,7 +75,7 @@ class LargeHeap {
   }
 
   void set_retain(size_t retain_bytes) {
-    retain_granules_.store(retain_bytes / kGranuleBytes, std::memory_order_relaxed);
+    retain_bytes_.store(retain_bytes, std::memory_order_relaxed);
   }
 
   // Into the caller's hands: from the warmest state that can serve, else mapped.
@@ -96,21 +97,29 @@ class LargeHeap {
 
   // Takes the pages of resident ranges back until at most so much is left; the bytes returned.
   size_t trim(uint64_t keep_granules) EP_REQUIRES(trim_lock, lock);
-  void trim_to_retain() EP_REQUIRES(lock);
+  // After a free of so much: takes back what nobody wanted for a while (base/surplus_gauge.h).
+  void trim_surplus(uint64_t freed_bytes) EP_REQUIRES(lock);
   // The system refuses: all that is kept for later goes, so that the next attempt finds memory,
   // address space under RLIMIT_AS, records, and free ranges in one piece.
   void give_all_back() EP_REQUIRES(lock);
 
+  uint64_t free_resident_bytes() const EP_REQUIRES(lock) {
+    return bytes_of(index_.granules(RangeState::kResident));
+  }
   LargeStats snapshot() const EP_REQUIRES(lock);
   // See large_least_free_bytes().
   size_t take_least_free_bytes() EP_REQUIRES(lock);
 
   // What snapshot() does not work out from the index.
   LargeStats counters EP_GUARDED_BY(lock) = {};
-  // Of what was taken again, so much counts still: see trim_to_retain().
-  uint64_t regret_bytes EP_GUARDED_BY(lock) = 0;
+  SurplusGauge surplus EP_GUARDED_BY(lock){kWindowShare, kRestShare};
 
  private:
+  // See base/surplus_gauge.h. Extents come in all sizes, and those that are free do not fit: with
+  // random lifetimes about as much is free as is in use.
+  static constexpr uint64_t kWindowShare = 4;
+  static constexpr uint64_t kRestShare = 2;
+
   static uintptr_t address_at(uint32_t granule) {
     return g_large_zone.base + granule * kGranuleBytes;
   }
@@ -138,13 +147,12 @@ class LargeHeap {
   void free_room(RangeId id) EP_REQUIRES(lock);
 
   // purge.cc
-  uint64_t keep_granules() const EP_REQUIRES(lock);
   void unmap_all(RangeState state) EP_REQUIRES(lock);
 
   static ExtentRecords records_;
   ExtentIndex<ExtentRecords> index_ EP_GUARDED_BY(lock){records_};
   FitPolicy fit_ EP_GUARDED_BY(lock) = FitPolicy::kBest;
-  std::atomic<uint64_t> retain_granules_{0};
+  std::atomic<uint64_t> retain_bytes_{0};
   uint64_t mapped_granules_ EP_GUARDED_BY(lock) = 0;
   uint64_t least_free_granules_ EP_GUARDED_BY(lock) = 0;
 };

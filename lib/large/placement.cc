@@ -130,8 +130,7 @@ Obtained LargeHeap::obtain(const ExtentRequest& request) {
   id = take(find(RangeState::kClean, request), request);
   if (id != kNoRange) {
     counters.regretted_bytes += bytes_of(request.granules);
-    // What counts is bounded by the peak; more would take as long to be forgotten.
-    regret_bytes = std::min(regret_bytes + bytes_of(request.granules), counters.peak_live_bytes);
+    surplus.note_regret(bytes_of(request.granules), counters.peak_live_bytes);
     return {.id = id, .zeroed = true, .reused = true};
   }
   return {.id = map_new(request), .zeroed = true, .reused = false};

@@ -1,4 +1,4 @@
-// Giving back: pages over a bound, and everything when the system refuses. See large_heap.h.
+// Giving back: pages that nobody wants, and everything when the system refuses. See large_heap.h.
 #include "large/large_heap.h"
 
 #include <algorithm>
@@ -8,12 +8,6 @@
 #include "os/vm.h"
 
 namespace elasticpool {
-namespace {
-
-// How much has to go back for a byte of regret to be forgotten.
-constexpr size_t kForgetShare = 4;
-
-}  // namespace
 
 size_t LargeHeap::trim(uint64_t keep_granules) {
   size_t returned_bytes = 0;
@@ -46,18 +40,15 @@ size_t LargeHeap::trim(uint64_t keep_granules) {
   return returned_bytes;
 }
 
-// The bound, and what it was too low by: never more than was live at once.
-uint64_t LargeHeap::keep_granules() const {
-  return retain_granules_.load(std::memory_order_relaxed) +
-         std::min(regret_bytes, counters.peak_live_bytes) / kGranuleBytes;
-}
-
-void LargeHeap::trim_to_retain() {
-  if (index_.granules(RangeState::kResident) <= keep_granules()) return;
-  // Whoever holds it goes on until the rest, this included, is within the bound.
+void LargeHeap::trim_surplus(uint64_t freed_bytes) {
+  const uint64_t free_granules = index_.granules(RangeState::kResident);
+  const uint64_t going_bytes =
+      surplus.note_freed(freed_bytes, bytes_of(free_granules), counters.live_bytes,
+                         retain_bytes_.load(std::memory_order_relaxed));
+  if (going_bytes == 0) return;
+  // Whoever holds it takes pages back already.
   if (!trim_lock.try_lock()) return;
-  // As the frames do (buddy/buddy.cc): what goes now outweighs what was wanted again once.
-  regret_bytes -= std::min(regret_bytes, uint64_t{trim(keep_granules()) / kForgetShare});
+  surplus.note_returned(trim(free_granules - going_bytes / kGranuleBytes));
   trim_lock.unlock();
 }
 

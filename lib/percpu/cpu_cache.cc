@@ -146,20 +146,18 @@ void retire_full(CpuCache& cache, Slab* slab) EP_REQUIRES(cache.lock) {
   slab->home.store(&bin, std::memory_order_relaxed);
 }
 
-// The bin's part of a homecoming: the slab may become partial, fuller by a bucket, or empty.
-void put_into_bin(NodeBin& bin, Slab* slab, const void* block) EP_REQUIRES(bin.lock) {
-  slab_put(slab, block);
-  if (slab->free_count == slab->blocks) {
-    if (slab->blocks > 1) bin.partial[slab->bucket].remove(slab);
-    ++bin.stats.destroyed;
-    --bin.stats.slabs;
-    slab_destroy(slab);
-  } else if (slab->free_count == 1) {
-    list_partial(bin, slab);
-  } else if (bucket_of(slab) != slab->bucket) {
+// The bin's part of a homecoming: the slab, of whose blocks `old_free` were in it before, may be
+// partial now, emptier by a bucket, or empty.
+void sort_into_bin(NodeBin& bin, Slab* slab, uint32_t old_free) EP_REQUIRES(bin.lock) {
+  const bool is_empty = slab->free_count == slab->blocks;
+  if (old_free != 0) {
+    if (!is_empty && bucket_of(slab) == slab->bucket) return;
     bin.partial[slab->bucket].remove(slab);
-    list_partial(bin, slab);
   }
+  if (!is_empty) return list_partial(bin, slab);
+  ++bin.stats.destroyed;
+  --bin.stats.slabs;
+  slab_destroy(slab);
 }
 
 // Adds what the bin has counted; the blocks that lie in its partial slabs.
@@ -278,14 +276,16 @@ size_t take_blocks(ClassId id, void** blocks, size_t wanted) {
 void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFETY_ANALYSIS {
   const Zone& zone = zone_of(id);
   SlabHome* held = nullptr;
-  for (size_t i = 0; i < count; ++i) {
-    Slab* slab = slab_of(zone, blocks[i]);
+  for (size_t done = 0; done < count;) {
+    Slab* slab = slab_of(zone, blocks[done]);
+    // What was allocated together is mostly freed together: one look-up for all that follow here.
+    size_t run = 1;
+    while (done + run < count && lies_in(slab, blocks[done + run])) ++run;
     held = lock_home(slab, held);
-    if (held->is_cpu) {
-      slab_put(slab, blocks[i]);
-    } else {
-      put_into_bin(static_cast<NodeBin&>(*held), slab, blocks[i]);
-    }
+    const uint32_t old_free = slab->free_count;
+    slab_put(slab, blocks + done, run);
+    if (!held->is_cpu) sort_into_bin(static_cast<NodeBin&>(*held), slab, old_free);
+    done += run;
   }
   if (held != nullptr) held->lock.unlock();
 }

@@ -106,17 +106,35 @@ size_t slab_take(Slab* slab, void** blocks, size_t wanted);
 // never touched counts too), 0 while nothing changed since the last time.
 size_t slab_purge(Slab* slab);
 
-// Puts a block back. One that is in the slab already was freed by two threads at the same instant:
-// the block map stops every other second free.
-inline void slab_put(Slab* slab, const void* block) {
-  const size_t index = block_index(size_class(slab->class_id), address_of(block) - slab->start);
-  const uint64_t bit = uint64_t{1} << (index % 64);
-  uint64_t& word = slab->free_bits[index / 64];
-  if (EP_UNLIKELY((word & bit) != 0)) die_double_free(block);
-  word |= bit;
+// Whether p lies in the slab.
+inline bool lies_in(const Slab* slab, const void* p) {
+  return address_of(p) - slab->start < slab->blocks * block_bytes_of(slab->class_id);
+}
+
+// Puts blocks of the slab back. One that is in the slab already was freed by two threads at the
+// same instant: the block map stops every other second free.
+inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
+  const SizeClass& c = size_class(slab->class_id);
+  const uintptr_t start = slab->start;
+  size_t lowest = slab->hint;
+  for (size_t i = 0; i < count;) {
+    size_t index = block_index(c, address_of(blocks[i]) - start);
+    const size_t at = index / 64;
+    uint64_t word = slab->free_bits[at];
+    // Neighbours come in a row: their bits are gathered in a register.
+    do {
+      const uint64_t bit = uint64_t{1} << (index % 64);
+      if (EP_UNLIKELY((word & bit) != 0)) die_double_free(blocks[i]);
+      word |= bit;
+      if (++i == count) break;
+      index = block_index(c, address_of(blocks[i]) - start);
+    } while (index / 64 == at);
+    slab->free_bits[at] = word;
+    if (at < lowest) lowest = at;
+  }
+  slab->hint = static_cast<uint32_t>(lowest);
   slab->pages = SlabPages::kChanged;
-  ++slab->free_count;
-  if (index / 64 < slab->hint) slab->hint = static_cast<uint32_t>(index / 64);
+  slab->free_count += static_cast<uint32_t>(count);
 }
 
 // Whether a block of the slab starts at p, live or not.

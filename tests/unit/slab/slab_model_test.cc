@@ -18,7 +18,7 @@ class ModelledSlab {
     for (uint32_t i = 0; i < slab_->blocks; ++i) in_.insert(block_at(slab_, i));
   }
   ~ModelledSlab() {
-    while (!out_.empty()) put(0);
+    while (!out_.empty()) put(0, 1);
     check();
     slab_destroy(slab_);
   }
@@ -36,11 +36,13 @@ class ModelledSlab {
     }
   }
 
-  void put(size_t index) {
-    slab_put(slab_, out_[index]);
-    in_.insert(out_[index]);
-    out_[index] = out_.back();
-    out_.pop_back();
+  // As many of those from `index` on as there are.
+  void put(size_t index, size_t count) {
+    const auto first = out_.begin() + static_cast<ptrdiff_t>(index);
+    const auto last = first + static_cast<ptrdiff_t>(std::min(count, out_.size() - index));
+    slab_put(slab_, &*first, static_cast<size_t>(last - first));
+    in_.insert(first, last);
+    out_.erase(first, last);
   }
 
   void check() const {
@@ -73,7 +75,9 @@ TEST(SlabModel, EveryClass) {
     for (int step = 0; step < 60; ++step) {
       slab.take(random() % (step % 10 == 0 ? slab.blocks() + 1 : 40));
       const size_t puts = step % 15 == 0 ? slab.out() : random() % 40;
-      for (size_t k = 0; k < puts && slab.out() > 0; ++k) slab.put(random() % slab.out());
+      for (size_t k = 0; k < puts && slab.out() > 0; ++k) {
+        slab.put(random() % slab.out(), 1 + random() % 8);
+      }
       slab.check();
       if (HasFatalFailure()) return;
     }

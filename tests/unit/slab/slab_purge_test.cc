@@ -39,7 +39,8 @@ class WrittenSlab {
   Slab* slab() { return slab_; }
 
   void put(uint32_t index) {
-    slab_put(slab_, block_at(slab_, index));
+    void* const block = block_at(slab_, index);
+    slab_put(slab_, &block, 1);
     is_out_[index] = false;
   }
   // The lowest block that is free; it is written again.

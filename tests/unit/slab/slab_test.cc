@@ -82,7 +82,7 @@ TEST_F(SlabTest, RecordsOfNeighboursAreApart) {
         ASSERT_EQ(bits, other == slab ? 0 : other->blocks);
         ASSERT_EQ(other->free_count, bits);
       }
-      for (void* block : blocks) slab_put(slab, block);
+      for (void* block : blocks) slab_put(slab, &block, 1);
     }
     for (Slab* slab : slabs) slab_destroy(slab);
   }
@@ -216,10 +216,12 @@ TEST_F(SlabDeathTest, PutTwice) {
     Slab* slab = slab_create(class_at(i), kTestNode);
     void* blocks[2] = {};
     ASSERT_EQ(slab_take(slab, blocks, 2), 2U);
-    slab_put(slab, blocks[0]);
-    EXPECT_EXIT(slab_put(slab, blocks[0]), testing::KilledBySignal(SIGABRT), "");
-    slab_put(slab, blocks[1]);
-    EXPECT_EXIT(slab_put(slab, blocks[1]), testing::KilledBySignal(SIGABRT), "");
+    void* const same[2] = {blocks[0], blocks[0]};
+    EXPECT_EXIT(slab_put(slab, same, 2), testing::KilledBySignal(SIGABRT), "");
+    slab_put(slab, &blocks[0], 1);
+    EXPECT_EXIT(slab_put(slab, &blocks[0], 1), testing::KilledBySignal(SIGABRT), "");
+    slab_put(slab, &blocks[1], 1);
+    EXPECT_EXIT(slab_put(slab, &blocks[1], 1), testing::KilledBySignal(SIGABRT), "");
     slab_destroy(slab);
   }
 }
@@ -229,7 +231,7 @@ TEST_F(SlabDeathTest, DestroyWithALiveBlock) {
   void* block = nullptr;
   ASSERT_EQ(slab_take(slab, &block, 1), 1U);
   EXPECT_EXIT(slab_destroy(slab), testing::KilledBySignal(SIGABRT), "");
-  slab_put(slab, block);
+  slab_put(slab, &block, 1);
   slab_destroy(slab);
 }
 

@@ -1,0 +1,111 @@
+// base/surplus_gauge.h: what nobody wanted for a window may go, and less after regret.
+#include "base/surplus_gauge.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+
+namespace elasticpool {
+namespace {
+
+constexpr uint64_t kRetain = 16 * kMiB;
+
+// A tier that is used to the full and gives back what the gauge says.
+struct Tier {
+  SurplusGauge gauge;
+  uint64_t live = 0;
+  uint64_t free = 0;
+  uint64_t returned = 0;
+
+  void take(uint64_t bytes) {
+    live += bytes;
+    free -= std::min(free, bytes);
+  }
+  uint64_t give(uint64_t bytes) {
+    live -= bytes;
+    free += bytes;
+    const uint64_t going = gauge.note_freed(bytes, free, live, kRetain);
+    EXPECT_LE(going, free);
+    free -= going;
+    returned += going;
+    gauge.note_returned(going);
+    return going;
+  }
+};
+
+TEST(SurplusGauge, AfterAPeakAllButAWindowAndTheRestGoes) {
+  Tier tier{.gauge = SurplusGauge(8, 0)};
+  tier.take(kGiB);
+  while (tier.live > 0) {
+    tier.give(kMiB);
+    const uint64_t window = std::max(tier.live / 8, kRetain);
+    // The present step and the one in which the window begins are in it as well.
+    const uint64_t most = kRetain + window + 2 * window / SurplusGauge::kSteps + 2 * kMiB;
+    EXPECT_LE(tier.free, most) << tier.live;
+  }
+  EXPECT_GE(tier.free, kRetain) << "the rest stays";
+}
+
+TEST(SurplusGauge, TheShareOfWhatIsInUseStaysToo) {
+  Tier tier{.gauge = SurplusGauge(8, 2)};
+  tier.take(kGiB);
+  while (tier.live > 512 * kMiB) tier.give(kMiB);
+  EXPECT_GE(tier.free, kRetain + 256 * kMiB);
+  EXPECT_LE(tier.free, kRetain + 256 * kMiB + 90 * kMiB);
+}
+
+TEST(SurplusGauge, OneFreeMayBeLongerThanTheWindow) {
+  Tier tier{.gauge = SurplusGauge(8, 0)};
+  tier.take(kGiB);
+  tier.give(kGiB);
+  EXPECT_LE(tier.free, 3 * kRetain);
+  EXPECT_GE(tier.free, kRetain);
+}
+
+TEST(SurplusGauge, AProgramThatSwingsWithinTheWindowKeepsAll) {
+  Tier tier{.gauge = SurplusGauge(4, 0)};
+  tier.take(400 * kMiB);
+  for (int swing = 0; swing < 100; ++swing) {
+    // Less than a window comes back, then all of it is wanted again.
+    while (tier.live > 320 * kMiB) tier.give(kMiB);
+    tier.take(80 * kMiB);
+  }
+  EXPECT_EQ(tier.returned, 0U);
+}
+
+TEST(SurplusGauge, WhatLiesFreeAllTheTimeGoesWhileOthersComeAndGo) {
+  Tier tier{.gauge = SurplusGauge(4, 0)};
+  tier.take(400 * kMiB);
+  tier.free = 100 * kMiB;  // nobody ever takes these
+  for (int swing = 0; swing < 100; ++swing) {
+    while (tier.live > 320 * kMiB) tier.give(kMiB);
+    tier.live += 80 * kMiB;
+    tier.free -= 80 * kMiB;
+  }
+  EXPECT_EQ(tier.returned, 100 * kMiB - kRetain);
+}
+
+TEST(SurplusGauge, RegretStaysUntilMoreGoes) {
+  Tier tier{.gauge = SurplusGauge(8, 0)};
+  tier.gauge.note_regret(300 * kMiB, 100 * kMiB);  // counts as the peak
+  tier.take(kGiB);
+  tier.give(216 * kMiB);
+  // 100 MiB more than in the first test, less a quarter of what went.
+  EXPECT_GE(tier.free, kRetain + 100 * kMiB - tier.returned / SurplusGauge::kForgetShare);
+  while (tier.live > 0) tier.give(kMiB);
+  EXPECT_LE(tier.free, 3 * kRetain) << "four times the regret went since: it is forgotten";
+}
+
+TEST(SurplusGauge, ResetForgets) {
+  Tier tier{.gauge = SurplusGauge(8, 0)};
+  tier.gauge.note_regret(100 * kMiB, 100 * kMiB);
+  tier.gauge.reset();
+  tier.take(kGiB);
+  tier.give(200 * kMiB);
+  EXPECT_LE(tier.free, kRetain + 130 * kMiB);
+}
+
+}  // namespace
+}  // namespace elasticpool
