@@ -241,6 +241,7 @@ SlabPeak look_at_slabs(uint64_t now_bytes) EP_REQUIRES(g_registry.lock) {
   const uint64_t out_bytes = static_cast<int64_t>(taken_bytes) < 0 ? 0 : taken_bytes;
   peak.cached_bytes = std::min({peak.cached_bytes, out_bytes, now_bytes});
   peak.live_bytes = std::min(out_bytes, now_bytes) - peak.cached_bytes;
+  peak.most_live_bytes = std::max(peak.live_bytes, g_registry.slab_peak.most_live_bytes);
   return peak;
 }
 

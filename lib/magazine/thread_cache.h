@@ -146,6 +146,10 @@ struct SlabPeak {
   uint64_t slab_bytes = 0;
   uint64_t live_bytes = 0;    // with the program
   uint64_t cached_bytes = 0;  // in magazines, those lost in forks included
+  // The most that was live at any look, up to this one. Where most blocks were freed at random and
+  // then slabs of another class were needed, little is live at the highest peak, and that was not
+  // the fullest moment. (Measures 3 and 4 of Johnstone & Wilson, ISMM 1998.)
+  uint64_t most_live_bytes = 0;
 };
 inline constexpr uint64_t kPeakStepBytes = 256 * kKiB;
 

@@ -89,6 +89,7 @@ void write_slab_peak(JsonWriter& json, const SlabPeak& peak) {
   json.number("mapped_bytes", peak.slab_bytes);
   json.number("live_bytes", peak.live_bytes);
   json.number("cached_bytes", peak.cached_bytes);
+  json.number("most_live_bytes", peak.most_live_bytes);
   json.close('}');
 }
 

@@ -309,6 +309,7 @@ TEST_F(Magazines, ThePeakOfTheSlabsSaysExactlyWhatWasLive) {
     EXPECT_GE(peak.slab_bytes, last.slab_bytes + kPeakStepBytes);
     EXPECT_EQ(peak.slab_bytes, sum_of_slab_bytes());
     EXPECT_EQ(peak.live_bytes, live_bytes);
+    EXPECT_EQ(peak.most_live_bytes, std::max(live_bytes, last.most_live_bytes));
     EXPECT_EQ(peak.cached_bytes, cached_bytes(*caches[0]) + cached_bytes(*caches[1]));
     last = peak;
   }
