@@ -16,7 +16,7 @@ SERVED_MIN, USED_MIN = 0.95, 0.90
 REQUESTS_MIN = 10_000
 CLASSES_NAMED = 3
 HEAD = [
-    "", "requests", "by magazine ", "slabs at peak", "used ", "most used", "cached", "faults",
+    "", "requests", "by magazine ", "slabs at peak", "used", "most used ", "cached", "faults",
     "peak RSS",
 ]  # fmt: skip
 
@@ -31,7 +31,9 @@ class Row:
     served: float | None  # of those up to 32 KiB, by the magazine
     slab_kib: int  # what slabs took at their peak
     used: float | None  # of that, live blocks in the sizes of their classes
-    most_used: float | None  # of that, the most that was ever live
+    # Of that, the most that was live at any time while slabs grew. This is the one that is marked:
+    # where most was freed at random before, the last slab decides in which moment the peak lies.
+    most_used: float | None
     cached: float | None  # of that, in magazines
     minor_faults: int
     peak_rss_kib: int
@@ -91,8 +93,8 @@ def format_row(row):
         format_count(row.requests).rstrip(),
         format_share(row.served) + ("!" if is_low(row.served, SERVED_MIN) else " "),
         format_kib(row.slab_kib),
-        format_share(row.used) + ("!" if is_low(row.used, USED_MIN) else " "),
-        format_share(row.most_used),
+        format_share(row.used),
+        format_share(row.most_used) + ("!" if is_low(row.most_used, USED_MIN) else " "),
         format_share(row.cached),
         format_count(row.minor_faults).rstrip(),
         format_kib(row.peak_rss_kib),
@@ -104,19 +106,18 @@ def format_all(rows):
     come first."""
     lines = lay_out([HEAD, *(format_row(row) for row in rows)], feet=0)
     served = [row for row in rows if is_low(row.served, SERVED_MIN)]
-    used = [row for row in rows if is_low(row.used, USED_MIN)]
+    used = [row for row in rows if is_low(row.most_used, USED_MIN)]
     lines += ["", f"! under {SERVED_MIN:.0%} by magazine: {_count(served)}"]
     for row in sorted(served, key=lambda row: row.served):
         classes = ", ".join(f"{size} bytes {share:.0%}" for size, share in row.missing_classes)
         few = " (few requests)" if row.requests < REQUESTS_MIN else ""
         lines.append(f"    {row.workload} {format_share(row.served)}{few}: misses of {classes}")
     lines += [f"! under {USED_MIN:.0%} of slabs used at their peak: {_count(used)}"]
-    for row in sorted(used, key=lambda row: row.used):
+    for row in sorted(used, key=lambda row: row.most_used):
         free = row.slab_kib * (1 - row.used - row.cached)
         lines.append(
-            f"    {row.workload} {format_share(row.used)}: {format_kib(free)} free in slabs, "
-            f"{format_kib(row.slab_kib * row.cached)} in magazines, "
-            f"{format_share(row.most_used)} at the fullest moment"
+            f"    {row.workload} {format_share(row.most_used)}: {format_kib(free)} free in slabs, "
+            f"{format_kib(row.slab_kib * row.cached)} in magazines at the peak"
         )
     return lines
 

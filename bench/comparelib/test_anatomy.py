@@ -49,12 +49,12 @@ class AnatomyTest(unittest.TestCase):
             "poor", [report(9_000, 8_000, (100, 80, 88, 5), [(64, 100), (16, 900), (32, 0)])]
         )
         lines = anatomy.format_all([good, poor])
-        self.assertRegex(lines[2], r"^good +20 k +95.0 %  +100.0 MiB +90.0 %  +90.0 % +0.0 %")
-        self.assertRegex(lines[3], r"^poor +9 k +88.9 %! +100.0 MiB +80.0 %! +88.0 % +5.0 %")
+        self.assertRegex(lines[2], r"^good +20 k +95.0 %  +100.0 MiB +90.0 % +90.0 %  +0.0 %")
+        self.assertRegex(lines[3], r"^poor +9 k +88.9 %! +100.0 MiB +80.0 % +88.0 %! +5.0 %")
         text = "\n".join(lines[4:])
         self.assertIn("under 95% by magazine: 1 row\n", text)
         self.assertIn("poor 88.9 % (few requests): misses of 16 bytes 90%, 64 bytes 10%", text)
-        self.assertIn("15.0 MiB free in slabs, 5.0 MiB in magazines", text)
+        self.assertIn("poor 88.0 %: 15.0 MiB free in slabs, 5.0 MiB in magazines", text)
         self.assertNotIn("good", text)
 
     def test_nothing_to_divide_by(self):
