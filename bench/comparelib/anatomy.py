@@ -28,7 +28,8 @@ class Row:
     workload: str
     processes: int
     requests: int
-    served: float | None  # of those up to 32 KiB, by the magazine
+    small_requests: int  # up to 32 KiB
+    served: float | None  # of those, by the magazine
     slab_kib: int  # what slabs took at their peak
     used: float | None  # of that, live blocks in the sizes of their classes
     # Of that, the most that was live at any time while slabs grew. This is the one that is marked:
@@ -60,6 +61,7 @@ def _row(workload, processes, report):
         workload,
         processes,
         report["requested"]["blocks"],
+        magazine["requests"],
         ratio(magazine["served"], magazine["requests"]),
         peak["mapped_bytes"] // 1024,
         ratio(peak["live_bytes"], peak["mapped_bytes"]),
@@ -110,7 +112,7 @@ def format_all(rows):
     lines += ["", f"! under {SERVED_MIN:.0%} by magazine: {_count(served)}"]
     for row in sorted(served, key=lambda row: row.served):
         classes = ", ".join(f"{size} bytes {share:.0%}" for size, share in row.missing_classes)
-        few = " (few requests)" if row.requests < REQUESTS_MIN else ""
+        few = " (few requests)" if row.small_requests < REQUESTS_MIN else ""
         lines.append(f"    {row.workload} {format_share(row.served)}{few}: misses of {classes}")
     lines += [f"! under {USED_MIN:.0%} of slabs used at their peak: {_count(used)}"]
     for row in sorted(used, key=lambda row: row.most_used):
