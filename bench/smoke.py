@@ -18,6 +18,7 @@ import unittest
 from pathlib import Path
 
 COMPARE = Path(__file__).resolve().parent / "compare"
+ANATOMY = COMPARE.with_name("anatomy")
 # Against a hang only.
 SECONDS_MAX = 400
 BUILD, LIBRARY = "build", None
@@ -112,6 +113,37 @@ class Smoke(unittest.TestCase):
         for word in f"{ours} {others} {patterns}".split():
             if f"workload {word}:" not in result.stderr:
                 self.assertIn(f"\n{word} ", result.stdout)
+
+    def test_giving_back_is_in_no_mean(self):
+        file = self.folder / "giveback.json"
+        arguments = ["--workloads", "giveback,lifo", "--rounds", "1", "--json", file]
+        result = self.compare(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for words in ("idle3, after 3 s", "burst-runs4, at once", "sawtooth-3s, later"):
+            self.assertRegex(result.stdout, rf"(?m)^{words} .*\d")
+        document = json.loads(file.read_text())
+        self.assertEqual(list(document["results"]), ["lifo"])
+        again = self.compare("--merge", file)
+        self.assertIn("burst-random, after 10 s", again.stdout)
+        alone = self.compare("--workloads", "idle", "--rounds", "1")
+        self.assertEqual(alone.returncode, 0, alone.stderr)
+        self.assertNotIn("geometric mean", alone.stdout)
+
+    def test_anatomy(self):
+        if not LIBRARY:
+            self.skipTest("no library")
+        command = [ANATOMY, "--build", BUILD, "--elasticpool", LIBRARY, "--quick"]
+        command += ["--workloads", "lifo,huge", "--json", str(self.folder / "rows.json")]
+        result = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=SECONDS_MAX
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"(?m)^lifo +1.27 M +99.\d % ")
+        rows = json.loads((self.folder / "rows.json").read_text())["rows"]
+        self.assertEqual([row["workload"] for row in rows], ["lifo", "huge"])
+        wrong = subprocess.run([ANATOMY, "--workloads", "nosuch"], capture_output=True, text=True)
+        self.assertEqual(wrong.returncode, 2)
+        self.assertRegex(wrong.stderr, r"\Abench/anatomy: .+\n\Z")
 
     def test_a_missing_allocator_is_left_out(self):
         for path in ("/nonexistent.so", str(COMPARE)):

@@ -124,6 +124,10 @@ Of the tier
 the space of the slabs, which lie in the frames, and of
 .Li buddy
 all frames.
+.It at their peak , Li peak No of Li slab
+When slabs took the most memory, up to a 64th or 256 KiB of it: what they took, what of it was live,
+and what was in the threads' caches; and the most that was live in slabs at an earlier such moment.
+Zero where slabs never took 256 KiB.
 .It Li live_bytes No and Li free_resident_bytes of Li large
 Those of extents.
 Besides,

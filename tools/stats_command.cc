@@ -130,6 +130,14 @@ void write_tier(TextWriter& out, const char* name, const Section& tier) {
   out.human_bytes(tier.number("returned_bytes")).text("\n");
 }
 
+void write_slab_peak(TextWriter& out, const Section& peak) {
+  const uint64_t mapped_bytes = peak.number("mapped_bytes");
+  if (mapped_bytes == 0) return;
+  const uint64_t live_bytes = peak.number("live_bytes");
+  out.text("\n  slabs: ").percent(live_bytes, mapped_bytes).text(" used at their peak of ");
+  out.human_bytes(mapped_bytes);
+}
+
 void write_tiers(TextWriter& out, const Section& tiers) {
   const Section magazine = tiers.section("magazine");
   const Section large = tiers.section("large");
@@ -144,6 +152,7 @@ void write_tiers(TextWriter& out, const Section& tiers) {
   if (const uint64_t lost_bytes = large.number("lost_bytes"); lost_bytes > 0) {
     out.text(", ").human_bytes(lost_bytes).text(" of addresses lost to others");
   }
+  write_slab_peak(out, tiers.section("slab").section("peak"));
   out.text("\n  magazines served ").percent(magazine.number("served"), magazine.number("requests"));
   out.text(" of ").decimal(magazine.number("requests")).text(" requests and hold ");
   out.decimal(magazine.number("cached_blocks")).text(" blocks, ");

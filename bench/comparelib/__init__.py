@@ -3,5 +3,6 @@
 Reading order: allocators, workloads (the lists), workload, process (one run); patterns,
 redis_server, programs, generate (their input; pure), memcached_server; measure (which run when, and
 was it disturbed); results, peers (medians, ratios, means; pure); table, plot, overview (what a
-person sees); saved, diff (of earlier invocations).
+person sees); giveback (a group and a table of its own); saved, diff (of earlier invocations);
+stats, anatomy (what elasticpool says of itself, for bench/anatomy too).
 """

@@ -52,7 +52,8 @@ def parse(root):
     add("--allocators", metavar="LIST", default=",".join(allocators.DEFAULT),
         help="names or NAME=library.so (default: %(default)s)")
     add("--workloads", metavar="LIST", default="all",
-        help="names, and groups of them: all, real, basic, patterns (default: all)")
+        help="names, and groups of them: all, real, basic, patterns; giveback, which all "
+        "is without (default: all)")
     add("--rounds", metavar="N", type=positive, default=5, help="runs of each (default: 5)")
     add("--baseline", metavar="NAME",
         help=f"what ratios are to (default: {BASELINE}, the first one where it is not listed; of "
@@ -76,6 +77,8 @@ def parse(root):
         help="a run is repeated when others use more than this of one CPU (default: 5)")
     add("--quick", action="store_true",
         help=f"{QUICK_PERCENT} %% of the work: a trial, no measurement")
+    add("--scale", metavar="PERCENT", type=positive, default=100,
+        help="how much work the workloads do, for machines with little memory (default: 100)")
     add("--list", action="store_true", help="names allocators and workloads, and ends")
     files = parser.add_mutually_exclusive_group()
     add = files.add_argument

@@ -91,6 +91,8 @@ def check_same_work(files):
     for file in files[1:]:
         if bool(file.document.get("quick")) != bool(first.document.get("quick")):
             raise Unusable(f"{file.file}: one of it and {first.file} is of --quick: other work")
+        if file.document.get("scale_percent", 100) != first.document.get("scale_percent", 100):
+            raise Unusable(f"{file.file}: it has another --scale than {first.file}: other work")
 
 
 def other_machines(files):
@@ -119,7 +121,8 @@ def merge(files):
 
 def merged_header(files):
     """What is said of a whole invocation, for several; in full of each under "merged"."""
-    about = ("date", "machine", "rounds", "quick", "disturbance_percent", "options")
+    about = ("date", "machine", "rounds", "quick", "scale_percent", "disturbance_percent")
+    about += ("options",)
     headers = [{name: file.document.get(name) for name in about} for file in files]
     # A merged file may be merged again.
     parts = []

@@ -93,6 +93,10 @@ class TogetherTest(unittest.TestCase):
         with self.assertRaisesRegex(saved.Unusable, "b.json: .*--quick"):
             saved.check_same_work(files)
         saved.check_same_work([files[1], files[1]])
+        files = [file_of(PAIR), file_of(PAIR, "b.json", scale_percent=25)]
+        with self.assertRaisesRegex(saved.Unusable, "b.json: .*--scale"):
+            saved.check_same_work(files)
+        saved.check_same_work([files[0], file_of(PAIR, scale_percent=100)])
 
     def test_other_machines_are_said(self):
         files = [

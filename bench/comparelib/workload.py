@@ -16,6 +16,8 @@ class Bench:
     programs: Path
     scratch: Path
     scale_percent: int = 100
+    # Of what programs sleep; less in a trial only.
+    waits_percent: int = 100
 
     def launcher(self):
         return str(self.programs / "launch")

@@ -14,7 +14,7 @@
 //   the process    extents                                     see large/extents.h     kLarge
 //                  growth of a zone                            Zone::growth_lock       kZone
 //                  records of our own                          MetaArena::lock         kMeta
-//                  the list of thread caches                   Registry::lock          kThreads
+//                  the list of thread caches, slabs' peak      Registry::lock          kThreads
 //                  boot                                        g_boot_lock             kBoot
 // Locks are taken in rising rank only; fork takes all but the last in that order (boot is over by
 // then).
@@ -26,6 +26,7 @@
 //   a zone's limit  only grows, before the first block of the new frame is handed out.
 //   slab->home      a guess, checked again under the lock of the home that it names.
 //   the extent map  see large/extents.h.
+//   slab_bytes()    a sum that only says when to look again at how full slabs are.
 //
 // The helper thread (pressure/caretaker.h) owns nothing: it works through the tiers' functions,
 // under their locks, like any thread. It is started and waited for where pthread_create and

@@ -20,6 +20,7 @@ EP_NOINLINE void take_magazines(HeapSnapshot* out) {
   magazine_stats(&table);
   out->threads = table.caches;
   out->lost_threads = table.lost_caches;
+  out->slab_peak = table.slab_peak;
   for (size_t i = 0; i < kClasses; ++i) {
     const MagazineStats& magazines = table.classes[i];
     ClassSnapshot& row = out->classes[i];

@@ -50,6 +50,7 @@ struct HeapSnapshot {
   ClassSnapshot classes[kClasses];
   // Live blocks of all classes; mapped_bytes is the space of their slabs, which lie in frames.
   TierSnapshot slab;
+  SlabPeak slab_peak;
   // What is mapped, free and returned is of all frames, those with slabs included.
   TierSnapshot buddy;
   TierSnapshot large;

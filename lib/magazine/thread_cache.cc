@@ -1,6 +1,7 @@
 // See thread_cache.h.
 #include "magazine/thread_cache.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <new>
@@ -10,6 +11,7 @@
 #include "magazine/tuner.h"
 #include "os/meta_arena.h"
 #include "percpu/cpu_cache.h"
+#include "slab/slab.h"
 #include "tune/options.h"
 
 namespace elasticpool {
@@ -34,10 +36,17 @@ struct Registry {
   // How many forks lie between the first process and this one. A cache of an earlier one is lost.
   uint32_t generation EP_GUARDED_BY(lock) = 0;
   ClassHistory history[kClasses] EP_GUARDED_BY(lock);
+  // Of dead threads: see ThreadCache.
+  uint64_t taken_bytes EP_GUARDED_BY(lock) = 0;
+  SlabPeak slab_peak EP_GUARDED_BY(lock);
 };
 
 constinit Registry g_registry;
 constinit std::atomic<uint64_t> g_uncached[kClasses] = {};
+// As ThreadCache::taken_bytes, of whoever has no cache.
+constinit std::atomic<uint64_t> g_uncached_taken_bytes{0};
+// How much the slabs have to take before how full they are is noted again.
+constinit std::atomic<uint64_t> g_next_peak_bytes{kPeakStepBytes};
 
 constexpr auto kFirstSlot = static_cast<uint32_t>(sizeof(ThreadCache) / sizeof(uintptr_t));
 constexpr auto kEndSlot = static_cast<uint32_t>(kCacheBytes / sizeof(uintptr_t));
@@ -59,6 +68,17 @@ size_t held_blocks(const ThreadCache& cache, ClassId id) {
   return size_t{cache.top_slot(magazine_of(id))} - cache.use[index_of(id)].base.get();
 }
 
+size_t take_for(ThreadCache& cache, ClassId id, void** blocks, size_t wanted) {
+  const size_t count = take_blocks(id, blocks, wanted);
+  cache.taken_bytes.add(static_cast<ptrdiff_t>(count * block_bytes_of(id)));
+  return count;
+}
+
+void put_for(ThreadCache& cache, ClassId id, void* const* blocks, size_t count) {
+  put_blocks(id, blocks, count);
+  cache.taken_bytes.add(-static_cast<ptrdiff_t>(count * block_bytes_of(id)));
+}
+
 // Takes up to kBatchMax of the lowest blocks out of the magazine, then puts them back where they
 // live; how many.
 size_t put_back_lowest(ThreadCache& cache, ClassId id, size_t count) {
@@ -73,7 +93,7 @@ size_t put_back_lowest(ThreadCache& cache, ClassId id, size_t count) {
   memmove(first, first + count, (held - count) * sizeof *first);
   cache.set_top_slot(magazine_of(id), use.base.get() + (held - count));
   use.flushes.add(1);
-  put_blocks(id, batch, count);
+  put_for(cache, id, batch, count);
   return count;
 }
 
@@ -199,6 +219,44 @@ void add_cache(const ThreadCache& cache, size_t index, bool is_lost, MagazineSta
   blocks += cache.cached_blocks(class_at(index));
 }
 
+uint64_t cached_bytes_of(const ThreadCache& cache) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    bytes += cache.cached_blocks(class_at(i)) * block_bytes_of(class_at(i));
+  }
+  return bytes;
+}
+
+SlabPeak look_at_slabs(uint64_t now_bytes) EP_REQUIRES(g_registry.lock) {
+  uint64_t taken_bytes =
+      g_registry.taken_bytes + g_uncached_taken_bytes.load(std::memory_order_relaxed);
+  SlabPeak peak;
+  peak.slab_bytes = now_bytes;
+  for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
+       cache = CacheList::next(cache)) {
+    taken_bytes += cache->taken_bytes.peek();
+    peak.cached_bytes += cached_bytes_of(*cache);
+  }
+  // Threads at work were read at different moments: what does not fit is cut.
+  const uint64_t out_bytes = static_cast<int64_t>(taken_bytes) < 0 ? 0 : taken_bytes;
+  peak.cached_bytes = std::min({peak.cached_bytes, out_bytes, now_bytes});
+  peak.live_bytes = std::min(out_bytes, now_bytes) - peak.cached_bytes;
+  peak.most_live_bytes = std::max(peak.live_bytes, g_registry.slab_peak.most_live_bytes);
+  return peak;
+}
+
+// Whoever finds the lock taken leaves it to the next refill.
+EP_NOINLINE void note_slab_peak(uint64_t now_bytes) {
+  if (!g_registry.lock.try_lock()) return;
+  if (now_bytes > g_registry.slab_peak.slab_bytes) {
+    g_registry.slab_peak = look_at_slabs(now_bytes);
+    const uint64_t step_bytes = now_bytes / 64;
+    g_next_peak_bytes.store(now_bytes + (step_bytes > kPeakStepBytes ? step_bytes : kPeakStepBytes),
+                            std::memory_order_relaxed);
+  }
+  g_registry.lock.unlock();
+}
+
 }  // namespace
 
 constinit ThreadCache g_vacant_cache;
@@ -209,7 +267,7 @@ void* refill_and_pop(ThreadCache& cache, ClassId id) {
   void* batch[kBatchMax];
   // Without an array one block at a time.
   const size_t wanted = capacity == 0 ? 1 : refill_batch(capacity);
-  const size_t count = take_blocks(id, batch, wanted);
+  const size_t count = take_for(cache, id, batch, wanted);
   if (count == 0) return nullptr;
   use.missed.add(1);
   use.refills.add(1);
@@ -217,12 +275,16 @@ void* refill_and_pop(ThreadCache& cache, ClassId id) {
   size_t top = cache.top_slot(magazine_of(id));
   for (size_t i = count; i-- > 1;) cache.slot(++top) = step_of_block(id, batch[i]);
   cache.set_top_slot(magazine_of(id), top);
+  const uint64_t now_bytes = slab_bytes();
+  if (EP_UNLIKELY(now_bytes >= g_next_peak_bytes.load(std::memory_order_relaxed))) {
+    note_slab_peak(now_bytes);
+  }
   return batch[0];
 }
 
 void flush_and_push(ThreadCache& cache, ClassId id, void* block) {
   const uint32_t capacity = note_event(cache, id);
-  if (capacity == 0) return put_one(id, block);
+  if (capacity == 0) return put_for(cache, id, &block, 1);
   const size_t magazine = magazine_of(id);
   if (cache.top_slot(magazine) == cache.limit[magazine]) {
     put_back_lowest(cache, id, refill_batch(capacity));
@@ -234,10 +296,15 @@ void flush_and_push(ThreadCache& cache, ClassId id, void* block) {
 
 void* take_one(ClassId id) {
   void* block = nullptr;
-  return take_blocks(id, &block, 1) == 1 ? block : nullptr;
+  if (take_blocks(id, &block, 1) == 0) return nullptr;
+  g_uncached_taken_bytes.fetch_add(block_bytes_of(id), std::memory_order_relaxed);
+  return block;
 }
 
-void put_one(ClassId id, void* block) { put_blocks(id, &block, 1); }
+void put_one(ClassId id, void* block) {
+  put_blocks(id, &block, 1);
+  g_uncached_taken_bytes.fetch_sub(block_bytes_of(id), std::memory_order_relaxed);
+}
 
 ThreadCache* make_cache() {
   void* memory = nullptr;
@@ -268,12 +335,14 @@ void retire_cache(ThreadCache* cache) {
   LockGuard guard(g_registry.lock);
   g_registry.caches.remove(cache);
   add_history(*cache);
+  g_registry.taken_bytes += cache->taken_bytes.get();
   g_registry.spare.push_front(cache);
 }
 
 void magazine_stats(MagazineTable* table) {
   *table = {};
   LockGuard guard(g_registry.lock);
+  table->slab_peak = g_registry.slab_peak;
   for (size_t i = 0; i < kClasses; ++i) start_sum(i, &table->classes[i]);
   for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
        cache = CacheList::next(cache)) {

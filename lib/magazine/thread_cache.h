@@ -72,6 +72,9 @@ struct ThreadCache {
   uint32_t next_tick = 0;
   // Of its process, by the forks that led to it: see Registry. Guarded by the registry's lock.
   uint32_t generation = 0;
+  // Bytes of blocks that this thread took out of slabs, less those it put back: modulo 2^64, as it
+  // may have put back more than it took.
+  OwnerCell<uint64_t> taken_bytes;
 
   EP_ALWAYS_INLINE uintptr_t& slot(size_t index) {
     return reinterpret_cast<uintptr_t*>(this)[index];
@@ -135,11 +138,27 @@ struct MagazineStats {
   uint64_t cached_blocks = 0;
   uint64_t lost_blocks = 0;  // in caches that a fork left behind
 };
+// How full the slabs were when they took the most memory, in the sizes of their classes. Noted as a
+// refill finds that they have grown by kPeakStepBytes or a 64th since the last time, whichever is
+// more: so the highest peak is met up to that. Exact where one thread allocates; each other thread
+// may be off by the batch that it was taking or putting back at the moment.
+struct SlabPeak {
+  uint64_t slab_bytes = 0;
+  uint64_t live_bytes = 0;    // with the program
+  uint64_t cached_bytes = 0;  // in magazines, those lost in forks included
+  // The most that was live at any look, up to this one. Where most blocks were freed at random and
+  // then slabs of another class were needed, little is live at the highest peak, and that was not
+  // the fullest moment. (Measures 3 and 4 of Johnstone & Wilson, ISMM 1998.)
+  uint64_t most_live_bytes = 0;
+};
+inline constexpr uint64_t kPeakStepBytes = 256 * kKiB;
+
 // The sums over all caches, dead and lost threads' included.
 struct MagazineTable {
   MagazineStats classes[kClasses];
   uint64_t caches = 0;
   uint64_t lost_caches = 0;
+  SlabPeak slab_peak;
 };
 // Exact while the owners do nothing; else each cell is of a moment of its own.
 // Cost  one lock, which holds up births and deaths of threads; 5 KiB are read of each cache.

@@ -1,6 +1,7 @@
 // See slab.h.
 #include "slab/slab.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "base/check.h"
@@ -10,6 +11,11 @@
 
 namespace elasticpool {
 namespace {
+
+// On a line of its own: it is read at each refill of a magazine.
+alignas(kCacheLineBytes) constinit std::atomic<uint64_t> g_slab_bytes{0};
+
+size_t run_bytes_of(ClassId id) { return size_class(id).slab_granules * kGranuleBytes; }
 
 void fill_bits(Slab* slab) {
   const uint32_t words = slab->words();
@@ -24,7 +30,7 @@ void fill_bits(Slab* slab) {
 void stamp_cells(const Slab* slab) {
   if (zone_kind_of(slab->class_id) != ZoneKind::kSmall) return;
   const size_t block_bytes = block_bytes_of(slab->class_id);
-  const size_t bytes = size_class(slab->class_id).slab_granules * kGranuleBytes;
+  const size_t bytes = run_bytes_of(slab->class_id);
   const auto step_of_start = [](uintptr_t p) { return step_of_address<kSmallShape>(p); };
   memset(&cell_at<kSmallShape>(step_of_start(slab->start)), 0, bytes >> kSmallShape.unit_shift);
   for (uint32_t i = 0; i < slab->blocks; ++i) {
@@ -62,6 +68,7 @@ Slab* slab_create(ClassId id, NodeId node) {
   slab->pages = SlabPages::kChanged;
   fill_bits(slab);
   stamp_cells(slab);
+  g_slab_bytes.fetch_add(run_bytes_of(id), std::memory_order_relaxed);
   return slab;
 }
 
@@ -70,8 +77,11 @@ void slab_destroy(Slab* slab) {
   if (slab->free_bits != slab->own_bits) {
     meta_give_back(slab->free_bits, outer_bits_bytes(slab->class_id));
   }
+  g_slab_bytes.fetch_sub(run_bytes_of(slab->class_id), std::memory_order_relaxed);
   buddy_free(zone_of(slab->class_id), reinterpret_cast<void*>(slab->start));
 }
+
+uint64_t slab_bytes() { return g_slab_bytes.load(std::memory_order_relaxed); }
 
 size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
   const size_t block_bytes = block_bytes_of(slab->class_id);

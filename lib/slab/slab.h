@@ -98,6 +98,8 @@ inline Slab* slab_of(const Zone& zone, const void* p) {
 Slab* slab_create(ClassId id, NodeId node);
 // All blocks are in it, nobody's list holds it.
 void slab_destroy(Slab* slab);
+// What all slabs of the process take, used or not. Any thread, without a lock.
+uint64_t slab_bytes();
 
 // Takes up to `wanted` blocks, lowest addresses first; the number taken.
 size_t slab_take(Slab* slab, void** blocks, size_t wanted);

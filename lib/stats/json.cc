@@ -83,6 +83,16 @@ void write_lost(JsonWriter& json, const HeapSnapshot& heap) {
   json.close('}');
 }
 
+// All zero where slabs never took enough for a look.
+void write_slab_peak(JsonWriter& json, const SlabPeak& peak) {
+  json.open("peak", '{');
+  json.number("mapped_bytes", peak.slab_bytes);
+  json.number("live_bytes", peak.live_bytes);
+  json.number("cached_bytes", peak.cached_bytes);
+  json.number("most_live_bytes", peak.most_live_bytes);
+  json.close('}');
+}
+
 void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.open("tiers", '{');
   json.open("magazine", '{');
@@ -93,6 +103,7 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.number("threads", heap.threads);
   json.close('}');
   write_tier(json, "slab", heap.slab);
+  write_slab_peak(json, heap.slab_peak);
   json.close('}');
   write_tier(json, "buddy", heap.buddy);
   json.number("frames", heap.frames);

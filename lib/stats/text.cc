@@ -51,7 +51,12 @@ void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
   out.text(") cached by ").decimal(heap.threads).text(" threads\n");
   out.text("  slabs").pad_to(14).human_bytes(heap.slab.live_bytes).text(" live in ");
   out.human_bytes(heap.slab.mapped_bytes).text(" of slabs: ");
-  out.percent(heap.slab.live_bytes, heap.slab.mapped_bytes).text(" used\n");
+  out.percent(heap.slab.live_bytes, heap.slab.mapped_bytes).text(" used");
+  if (const SlabPeak& peak = heap.slab_peak; peak.slab_bytes != 0) {
+    out.text("; at their peak ").percent(peak.live_bytes, peak.slab_bytes).text(" of ");
+    out.human_bytes(peak.slab_bytes);
+  }
+  out.text("\n");
   out.text("  buddy").pad_to(14).human_bytes(heap.buddy.live_bytes).text(" live in ");
   out.decimal(heap.buddy.live_blocks).text(" blocks, ").decimal(heap.buddy.requests);
   out.text(" requests; ").decimal(heap.frames).text(" frames of 2 MiB with slabs and blocks, ");

@@ -35,7 +35,8 @@ REPORT = {
         "magazine": {"requests": 800, "served": 600, "cached_blocks": 40, "cached_bytes": 2048,
                      "threads": 2},
         "slab": {"requests": 800, "live_blocks": 100, "live_bytes": 6400, "mapped_bytes": 65536,
-                 "free_resident_bytes": 1024, "returned_bytes": 0},
+                 "free_resident_bytes": 1024, "returned_bytes": 0,
+                 "peak": {"mapped_bytes": 8 << 20, "live_bytes": 6 << 20, "cached_bytes": 9}},
         "buddy": {"requests": 150, "live_blocks": 20},
         "large": {"requests": 50, "live_blocks": 3, "peak_live_bytes": 7 << 20,
                   "free_clean_bytes": 2 << 20, "hole_bytes": 0, "lost_bytes": 1 << 20},
@@ -147,6 +148,7 @@ class StatsTest(ToolTest):
             "1.0 MiB of addresses lost to others\n",
             "page faults       77 minor, 2 major\n",
             "foreign frees     3\n",
+            "slabs: 75.0% used at their peak of 8.0 MiB\n",
             "magazines served 75.0% of 800 requests and hold 40 blocks, 2.0 KiB, of 2 threads\n",
             "MEMPOOL_RETAIN          = 16M\n",
         ):
@@ -164,6 +166,7 @@ class StatsTest(ToolTest):
         text = self.succeed("stats", self.report({"elasticpool": "0.1.0"}))
         self.assertIn("requests          0\n", text)
         self.assertNotIn("lost", text)
+        self.assertNotIn("at their peak", text)
 
     def test_terminals_are_not_steered(self):
         evil = {"elasticpool": "\x1b[2J", "options": {"\x1bX": "\x07\n"}}

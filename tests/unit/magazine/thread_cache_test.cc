@@ -257,6 +257,70 @@ TEST_F(Magazines, WithoutMemoryForAnArrayBlocksGoOneByOne) {
   retire_cache(cache);
 }
 
+SlabPeak slab_peak() {
+  MagazineTable table;
+  magazine_stats(&table);
+  return table.slab_peak;
+}
+
+uint64_t sum_of_slab_bytes() {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    bytes += test::slab_stats_of(class_at(i)).slabs * kSizeClasses[i].slab_granules * kGranuleBytes;
+  }
+  return bytes;
+}
+
+// Two threads' caches, one that is born again now and then, and blocks that no cache has seen.
+TEST_F(Magazines, ThePeakOfTheSlabsSaysExactlyWhatWasLive) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  ThreadCache* caches[] = {make_cache(), make_cache()};
+  std::vector<void*> live[kClasses];
+  uint64_t live_bytes = 0;
+  SlabPeak last = slab_peak();
+  // The tests before have left a peak of theirs.
+  const uint64_t goal_bytes = 2 * last.slab_bytes + 32 * kMiB;
+  unsigned peaks = 0;
+  while (last.slab_bytes < goal_bytes && !HasFailure()) {
+    const size_t index = random() % kClasses;
+    const ClassId id = class_at(index);
+    ThreadCache*& cache = caches[random() % 2];
+    if (random() % 4 != 0 || live[index].empty()) {
+      live[index].push_back(random() % 16 == 0 ? take_one(id) : allocate(*cache, id));
+      live_bytes += block_bytes_of(id);
+    } else if (random() % 16 == 0) {
+      put_one(id, live[index].back());
+      live[index].pop_back();
+      live_bytes -= block_bytes_of(id);
+    } else {
+      release(*cache, id, live[index].back());
+      live[index].pop_back();
+      live_bytes -= block_bytes_of(id);
+    }
+    if (random() % 4096 == 0) {
+      retire_cache(cache);
+      cache = make_cache();
+    }
+    const SlabPeak peak = slab_peak();
+    if (peak.slab_bytes == last.slab_bytes) continue;
+    ++peaks;
+    EXPECT_GE(peak.slab_bytes, last.slab_bytes + kPeakStepBytes);
+    EXPECT_EQ(peak.slab_bytes, sum_of_slab_bytes());
+    EXPECT_EQ(peak.live_bytes, live_bytes);
+    EXPECT_EQ(peak.most_live_bytes, std::max(live_bytes, last.most_live_bytes));
+    EXPECT_EQ(peak.cached_bytes, cached_bytes(*caches[0]) + cached_bytes(*caches[1]));
+    last = peak;
+  }
+  EXPECT_GT(peaks, 30U);
+  for (size_t i = 0; i < kClasses; ++i) {
+    for (void* block : live[i]) release(*caches[0], class_at(i), block);
+  }
+  for (ThreadCache* cache : caches) retire_cache(cache);
+  EXPECT_EQ(slab_peak().slab_bytes, last.slab_bytes) << "what goes is no peak";
+}
+
 // What another thread may read while the owner moves a magazine to another array.
 TEST(CachedBlocks, OfTwoArraysAreAtMostWhatOneHolds) {
   const ClassId id = class_at(1);

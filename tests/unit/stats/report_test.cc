@@ -191,6 +191,22 @@ TEST_F(Report, JsonCountsTheBlocksOfThisTestExactly) {
   for (void* block : more) heap_free(block);
 }
 
+TEST_F(Report, ThePeakOfSlabsIsToldAfterTheyWent) {
+  std::vector<void*> many;
+  for (int i = 0; i < 100'000; ++i) many.push_back(heap_allocate(1000));
+  for (void* block : many) heap_free(block);
+  heap_trim(0);
+  const std::string json_text = collect(write_json);
+  const Json json(json_text);
+  EXPECT_GT(json["tiers.slab.peak.mapped_bytes"], 100'000'000U);
+  EXPECT_GT(json["tiers.slab.peak.mapped_bytes"], json["tiers.slab.mapped_bytes"]);
+  EXPECT_GT(json["tiers.slab.peak.live_bytes"], json["tiers.slab.peak.mapped_bytes"] * 9 / 10);
+  EXPECT_GT(json["tiers.slab.peak.cached_bytes"], 0U);
+  EXPECT_LE(json["tiers.slab.peak.live_bytes"] + json["tiers.slab.peak.cached_bytes"],
+            json["tiers.slab.peak.mapped_bytes"]);
+  EXPECT_NE(collect(write_text).find("% used; at their peak 9"), std::string::npos);
+}
+
 TEST_F(Report, JsonTellsOfLargeBlocksThatWere) {
   constexpr size_t kBytes = 40 * kMiB;
   const std::string before_text = collect(write_json);
