@@ -8,8 +8,8 @@
 //            swings uses all it has now and then: nothing goes. One that is past its peak frees
 //            without taking, and all but the last window of that goes.
 // Window     a share of what is in use, at least the rest; slid in kSteps steps.
-// Rest       `retain_bytes`, a share of what is in use, and the regret stay in any case: free memory
-//            that lies wrongly for every request is low water too, and would come and go.
+// Rest       `retain_bytes`, a share of what is in use, and the regret stay in any case: what is
+//            free and lies wrongly for every request is low water too, and would come and go.
 // Regret     bytes that went back and were taken again: so much more should have stayed. What goes
 //            back later outweighs it: a kForgetShare of that is forgotten. A program that swings
 //            takes it again, and that is regret anew; one that is over its peak does not.

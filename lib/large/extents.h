@@ -14,7 +14,8 @@
 //             one of half the request or more is continued into the free addresses behind it.
 // Alignment   only what is asked for. (To frames, so that huge pages fit and mremap moves tables,
 //             was a third more memory where extents come and go: what lies between two of them is
-//             warm but fits nobody.) It costs addresses and 1/16384 of them in tables, so it has a bound.
+//             warm but fits nobody.) It costs addresses and 1/16384 of them in tables, so it has a
+//             bound.
 // Give back   the tail of the longest resident range first: most bytes for one system call. Cut at
 //             frames, so that no huge page is torn.
 // Growth      in place where the addresses behind are free, else mremap to a place with as many
