@@ -7,7 +7,8 @@
 //            long. (After the low-water mark by which tcmalloc shrinks its caches.) A program that
 //            swings uses all it has now and then: nothing goes. One that is past its peak frees
 //            without taking, and all but the last window of that goes.
-// Window     a share of what is in use, at least the rest; slid in kSteps steps.
+// Window     a share of what is in use, at least a kLeastShare of `retain_bytes`; slid in kSteps
+//            steps.
 // Rest       `retain_bytes`, a share of what is in use, and the regret stay in any case: what is
 //            free and lies wrongly for every request is low water too, and would come and go.
 // Regret     bytes that went back and were taken again: so much more should have stayed. What goes
@@ -25,6 +26,7 @@ namespace elasticpool {
 class SurplusGauge {
  public:
   static constexpr unsigned kSteps = 4;
+  static constexpr uint64_t kLeastShare = 4;
   static constexpr uint64_t kForgetShare = 4;
 
   // Shares of what is in use, as divisors: a window is 1 / window_share of it, and of the rest
@@ -48,7 +50,8 @@ class SurplusGauge {
     if (before_bytes < least_bytes_[0]) least_bytes_[0] = before_bytes;
     passed_bytes_ += freed_bytes;
     const uint64_t share_bytes = live_bytes / window_share_;
-    const uint64_t window_bytes = share_bytes > retain_bytes ? share_bytes : retain_bytes;
+    const uint64_t least_bytes = retain_bytes / kLeastShare;
+    const uint64_t window_bytes = share_bytes > least_bytes ? share_bytes : least_bytes;
     const uint64_t step_bytes = window_bytes / kSteps + 1;
     if (passed_bytes_ < step_bytes) return 0;
     begin_steps(step_bytes, free_bytes);

@@ -23,7 +23,7 @@ constexpr uint64_t kRestShare = 0;
 // What a heap keeps when another tier grows.
 constexpr size_t kTradeFloorBytes = 512 * kKiB;
 
-constinit std::atomic<size_t> g_retain_bytes{16 * kMiB};
+constinit std::atomic<size_t> g_retain_bytes{8 * kMiB};
 constinit std::atomic<uint64_t> g_surplus_bytes{0};
 
 unsigned used_of(const Frame& frame) {

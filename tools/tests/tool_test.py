@@ -21,7 +21,7 @@ LIBRARY = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
 REPORT = {
     "elasticpool": "9.8.7",
     "pid": 4711,
-    "options": {"STATS": "json", "RETAIN": "16M"},
+    "options": {"STATS": "json", "RETAIN": "8M"},
     "requested": {"blocks": 1000},
     "live": {"blocks": 123, "bytes": 3 << 20},
     "lost_in_fork": {"threads": 3, "blocks": 9, "bytes": 4096},
@@ -112,7 +112,7 @@ class OptionsTest(ToolTest):
 
     def test_environment_is_shown(self):
         result = run("options", environment={"MEMPOOL_RETAIN": "1M", "MEMPOOL_NUMA": "x"})
-        self.assertIn(b"MEMPOOL_RETAIN            0 to 1T; default 16M; here 1M\n", result.stdout)
+        self.assertIn(b"MEMPOOL_RETAIN            0 to 1T; default 8M; here 1M\n", result.stdout)
         self.assertEqual(
             result.stderr, b"elasticpool: MEMPOOL_NUMA=x: not one of local, off; using local\n"
         )
@@ -150,7 +150,7 @@ class StatsTest(ToolTest):
             "foreign frees     3\n",
             "slabs: 75.0% used at their peak of 8.0 MiB\n",
             "magazines served 75.0% of 800 requests and hold 40 blocks, 2.0 KiB, of 2 threads\n",
-            "MEMPOOL_RETAIN          = 16M\n",
+            "MEMPOOL_RETAIN          = 8M\n",
         ):
             self.assertIn(part, text)
         rows = [line.split() for line in text.splitlines()]

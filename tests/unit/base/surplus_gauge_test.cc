@@ -40,7 +40,7 @@ TEST(SurplusGauge, AfterAPeakAllButAWindowAndTheRestGoes) {
   tier.take(kGiB);
   while (tier.live > 0) {
     tier.give(kMiB);
-    const uint64_t window = std::max(tier.live / 8, kRetain);
+    const uint64_t window = std::max(tier.live / 8, kRetain / SurplusGauge::kLeastShare);
     // The present step and the one in which the window begins are in it as well.
     const uint64_t most = kRetain + window + 2 * window / SurplusGauge::kSteps + 2 * kMiB;
     EXPECT_LE(tier.free, most) << tier.live;

@@ -152,8 +152,10 @@ class BuddyRetain : public Buddy {
  protected:
   static constexpr size_t kRetain = 4 * kMiB;
   static constexpr size_t kRuns = 20;
-  // The window is as long as what stays; a step more, and the free after that.
-  static constexpr size_t kRetainedMost = 2 * kRetain + kRetain / SurplusGauge::kSteps + kMiB;
+  // A window more, with its first and its present step, and the free after that.
+  static constexpr size_t kWindow = std::max(kRetain / SurplusGauge::kLeastShare, kRuns* kMiB / 8);
+  static constexpr size_t kRetainedMost =
+      kRetain + kWindow + 2 * kWindow / SurplusGauge::kSteps + kMiB;
 
   void take_all() {
     for (size_t i = 0; i < kRuns; ++i) ASSERT_TRUE(runs_.allocate(g_medium_zone, kNode, 16));

@@ -65,7 +65,7 @@ void expect_defaults() {
   EXPECT_EQ(options().foreign, ForeignPolicy::kLibc);
   EXPECT_EQ(options().magazine_bytes, size_t{1} << 20);
   EXPECT_EQ(options().large_fit, LargeFit::kBest);
-  EXPECT_EQ(options().retain_bytes, size_t{16} << 20);
+  EXPECT_EQ(options().retain_bytes, size_t{8} << 20);
   EXPECT_EQ(options().numa, NumaPolicy::kLocal);
   for (const auto& [name, state] : echo()) {
     EXPECT_EQ(state.value, state.fallback) << name;
@@ -145,12 +145,12 @@ TEST_F(OptionsTest, NameTheRangeOfABadSize) {
   EXPECT_EQ(load({"MEMPOOL_MAGAZINE_BYTES=1"}),
             Lines{"elasticpool: MEMPOOL_MAGAZINE_BYTES=1: out of range (64K to 64M); using 1M\n"});
   EXPECT_EQ(load({"MEMPOOL_RETAIN=-1"}),
-            Lines{"elasticpool: MEMPOOL_RETAIN=-1: not a size (0 to 1T); using 16M\n"});
+            Lines{"elasticpool: MEMPOOL_RETAIN=-1: not a size (0 to 1T); using 8M\n"});
   EXPECT_EQ(load({"MEMPOOL_RETAIN=2T"}),
-            Lines{"elasticpool: MEMPOOL_RETAIN=2T: out of range (0 to 1T); using 16M\n"});
+            Lines{"elasticpool: MEMPOOL_RETAIN=2T: out of range (0 to 1T); using 8M\n"});
   EXPECT_EQ(load({"MEMPOOL_RETAIN=99999999999999999999999"}),
             Lines{"elasticpool: MEMPOOL_RETAIN=99999999999999999999999: out of range (0 to 1T); "
-                  "using 16M\n"});
+                  "using 8M\n"});
   expect_defaults();
 }
 
