@@ -8,6 +8,8 @@
 #include "base/die.h"
 #include "base/reclaimer.h"
 #include "base/surplus_gauge.h"
+#include "buddy/huge_payoff.h"
+#include "os/clock.h"
 #include "os/numa.h"
 #include "os/vm.h"
 
@@ -20,6 +22,8 @@ constexpr unsigned kUsedLevels = kGranulesPerFrame + 1;
 // that would not.
 constexpr uint64_t kWindowShare = 8;
 constexpr uint64_t kRestShare = 0;
+// From here on a huge page that is not filled yet is a small part of the heap.
+constexpr uint64_t kDenseGranules = 64 * kMiB / kGranuleBytes;
 // What a heap keeps when another tier grows.
 constexpr size_t kTradeFloorBytes = 512 * kKiB;
 
@@ -42,6 +46,7 @@ struct FrameHeap {
   // Frames whose memory went back; their addresses are still ours to map again.
   FrameList absent EP_GUARDED_BY(lock);
   BuddyStats stats EP_GUARDED_BY(lock);
+  HugePayoff payoff EP_GUARDED_BY(lock);
   SurplusGauge surplus EP_GUARDED_BY(lock){kWindowShare, kRestShare};
 
   size_t free_dirty_bytes() const EP_REQUIRES(lock) {
@@ -108,6 +113,27 @@ unsigned granule_of(const Zone& zone, const void* p) {
   return static_cast<unsigned>((address_of(p) - zone.base) % kFrameBytes / kGranuleBytes);
 }
 
+// What a heap has grown by, for what comes after its lock.
+struct Growth {
+  bool grown = false;
+  bool is_measured = false;  // what the first touch costs shall be noted
+  FramePages pages = FramePages::kDefault;
+};
+
+void choose_pages(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRES(heap.lock) {
+  // Small pages first, so that there is something to compare with.
+  const bool dense = heap.stats.used_granules >= kDenseGranules && heap.payoff.knows_small() &&
+                     heap.payoff.should_try();
+  frame->pages = advise_new_frame(zone.frame_address(frame_number(zone, frame)), dense);
+  heap.stats.huge_frames += frame->pages == FramePages::kHuge;
+}
+
+// No page of the frame is asked to be huge from here on.
+void tear_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRES(heap.lock) {
+  heap.stats.huge_frames -= frame->pages == FramePages::kHuge;
+  frame->pages = advise_torn_frame(zone.frame_address(frame_number(zone, frame)), frame->pages);
+}
+
 void start_frame(const Zone& zone, FrameHeap& heap, Frame* frame, NodeId node)
     EP_REQUIRES(heap.lock) {
   numa_place(zone.frame_address(frame_number(zone, frame)), kFrameBytes, node);
@@ -115,6 +141,7 @@ void start_frame(const Zone& zone, FrameHeap& heap, Frame* frame, NodeId node)
   frame->dirty = 0;
   frame->node = node;
   frame->mapped = true;
+  choose_pages(zone, heap, frame);
   ++heap.stats.frames;
   heap.insert(frame);
 }
@@ -191,6 +218,7 @@ size_t release_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRE
   if (frame->free == kAllFree && vm().unmap(start, kFrameBytes)) {
     release_map(zone, frame_number(zone, frame));
     heap.remove(frame);
+    heap.stats.huge_frames -= frame->pages == FramePages::kHuge;
     frame->mapped = false;
     frame->free = 0;
     heap.absent.push_front(frame);
@@ -199,14 +227,15 @@ size_t release_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRE
     heap.stats.free_dirty_granules -= static_cast<unsigned>(std::popcount(going));
     frame->returned |= going;
     frame->dirty = 0;
-  } else {
+  } else if (going != 0) {
+    tear_frame(zone, heap, frame);
     while (going != 0) {
       const auto first = static_cast<unsigned>(std::countr_zero(going));
       const auto count = static_cast<unsigned>(std::countr_one(going >> first));
       const FrameBits bits = run_bits(first, count);
       going &= ~bits;
       const uintptr_t from = start + first * kGranuleBytes;
-      if (!vm().decommit(from, count * kGranuleBytes)) continue;
+      if (!return_pages(from, count * kGranuleBytes, frame->pages)) continue;
       numa_place(from, count * kGranuleBytes, frame->node);
       frame->dirty &= ~bits;
       frame->returned |= bits;
@@ -256,13 +285,15 @@ void give_back_run(const Zone& zone, FrameHeap& heap, Frame* frame, unsigned fir
 }
 
 void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules, bool* zeroed,
-                      bool* grown) EP_REQUIRES(heap.lock) {
+                      Growth* growth) EP_REQUIRES(heap.lock) {
   Frame* frame = heap.fullest_with(ceil_log2(granules));
   if (frame == nullptr) {
     frame = add_frame(zone, heap, node);
-    *grown = frame != nullptr;
+    if (frame == nullptr) return nullptr;
+    growth->grown = true;
+    growth->pages = frame->pages;
+    growth->is_measured = heap.stats.used_granules >= kDenseGranules / 2 && should_measure_pages();
   }
-  if (frame == nullptr) return nullptr;
   return take_run(zone, heap, frame, granules, zeroed);
 }
 
@@ -286,6 +317,31 @@ void trade_for_growth(const Zone& zone) {
   static constexpr Reclaimer kSelf[kBlockZones] = {Reclaimer::kTinyFrames, Reclaimer::kSmallFrames,
                                                    Reclaimer::kMediumFrames};
   reclaim_from_others(kSelf[index_of(zone.kind)], kFrameBytes);
+}
+
+// The run is the first of a new frame, and still the caller's alone: every byte of it is zero, and
+// stays so.
+void measure_first_touch(FrameHeap& heap, void* run, FramePages pages) {
+  auto* const first = static_cast<volatile char*>(run);
+  const size_t page = page_bytes();
+  // The first small page also costs the table that all of the frame's stand in.
+  if (pages != FramePages::kHuge) *first = 0;
+  const uint64_t before_ns = monotonic_ns();
+  first[pages == FramePages::kHuge ? 0 : page] = 0;
+  const uint64_t touch_ns = monotonic_ns() - before_ns;
+  LockGuard guard(heap.lock);
+  if (pages == FramePages::kHuge) {
+    heap.payoff.note_huge(touch_ns, kFrameBytes / page);
+  } else {
+    heap.payoff.note_small(touch_ns);
+  }
+}
+
+// After the lock.
+void follow_growth(const Zone& zone, FrameHeap& heap, void* run, const Growth& growth) {
+  if (!growth.grown) return;
+  if (growth.is_measured) measure_first_touch(heap, run, growth.pages);
+  trade_for_growth(zone);
 }
 
 Frame* frame_holding(const Zone& zone, const void* p) { return frame_at(zone, zone.frame_of(p)); }
@@ -319,13 +375,13 @@ size_t buddy_reclaim_medium(size_t wanted_bytes) {
 
 void* buddy_allocate(Zone& zone, NodeId node, size_t granules, bool* zeroed) {
   FrameHeap& heap = heap_of(zone, node);
-  bool grown = false;
+  Growth growth;
   void* run = nullptr;
   {
     LockGuard guard(heap.lock);
-    run = allocate_locked(zone, heap, node, granules, zeroed, &grown);
+    run = allocate_locked(zone, heap, node, granules, zeroed, &growth);
   }
-  if (grown) trade_for_growth(zone);
+  follow_growth(zone, heap, run, growth);
   return run;
 }
 
@@ -344,18 +400,18 @@ void* buddy_allocate_block(NodeId node, size_t bytes, size_t align_bytes, bool* 
   const size_t granules = needed > aligned ? needed : aligned;
   Zone& zone = g_medium_zone;
   FrameHeap& heap = heap_of(zone, node);
-  bool grown = false;
+  Growth growth;
   void* block = nullptr;
   {
     LockGuard guard(heap.lock);
-    block = allocate_locked(zone, heap, node, granules, zeroed, &grown);
+    block = allocate_locked(zone, heap, node, granules, zeroed, &growth);
     if (block == nullptr) return nullptr;
     if (granules > needed) cut_tail(zone, heap, block, needed);
     ++heap.stats.live_blocks;
     ++heap.stats.requests;
     heap.stats.live_bytes += needed * kGranuleBytes;
   }
-  if (grown) trade_for_growth(zone);
+  follow_growth(zone, heap, block, growth);
   return block;
 }
 
@@ -409,6 +465,20 @@ void* buddy_run_start(const Zone& zone, const void* p) {
   return reinterpret_cast<void*>(zone.frame_address(zone.frame_of(p)) + first * kGranuleBytes);
 }
 
+bool buddy_return_pages(const Zone& zone, uintptr_t from, size_t bytes) {
+  Frame* frame = frame_holding(zone, reinterpret_cast<const void*>(from));
+  FrameHeap& heap = heap_of(zone, frame->node);
+  FramePages pages = FramePages::kDefault;
+  {
+    LockGuard guard(heap.lock);
+    tear_frame(zone, heap, frame);
+    pages = frame->pages;
+  }
+  if (!return_pages(from, bytes, pages)) return false;
+  numa_place(from, bytes, frame->node);
+  return true;
+}
+
 size_t buddy_release(size_t keep_bytes) {
   size_t returned_bytes = 0;
   for_each_heap([&](const Zone& zone, FrameHeap& heap) {
@@ -454,6 +524,7 @@ BuddyStats buddy_stats(ZoneKind kind) {
   for (FrameHeap& heap : g_heaps[index_of(kind)]) {
     LockGuard guard(heap.lock);
     sum.frames += heap.stats.frames;
+    sum.huge_frames += heap.stats.huge_frames;
     sum.used_granules += heap.stats.used_granules;
     sum.free_dirty_granules += heap.stats.free_dirty_granules;
     sum.returned_bytes += heap.stats.returned_bytes;

@@ -24,6 +24,7 @@
 #include "base/lock.h"
 #include "base/units.h"
 #include "buddy/frame_bits.h"
+#include "buddy/frame_pages.h"
 #include "pagemap/zone.h"
 
 namespace elasticpool {
@@ -36,6 +37,7 @@ struct Frame {
   FrameBits returned = 0;  // pages went back, and were not taken again yet
   NodeId node{};
   bool mapped = false;
+  FramePages pages = FramePages::kDefault;
   // By granule: where its block starts, and there, how long it is.
   uint8_t first[kGranulesPerFrame] = {};
   uint8_t count[kGranulesPerFrame] = {};
@@ -45,6 +47,7 @@ static_assert(sizeof(Frame) <= kFrameRecordBytes);
 
 struct BuddyStats {
   uint64_t frames = 0;               // mapped now
+  uint64_t huge_frames = 0;          // of those, asked to be huge pages
   uint64_t used_granules = 0;        // slabs and blocks
   uint64_t free_dirty_granules = 0;  // free, may be resident
   // Given back to the system so far. At most: a page that was never touched counts too.
@@ -82,6 +85,9 @@ bool buddy_resize_block(void* block, size_t bytes);
 
 // The start of the run that holds p; p lies in a mapped frame of the zone.
 void* buddy_run_start(const Zone& zone, const void* p);
+
+// Sends pages of a run that is taken back, those of free blocks of a slab; false: as Vm::decommit.
+bool buddy_return_pages(const Zone& zone, uintptr_t from, size_t bytes);
 
 // Returns free memory of all frame heaps to the system until at most keep_bytes of each stay
 // resident; the bytes returned, at most (see returned_bytes).

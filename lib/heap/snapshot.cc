@@ -71,6 +71,7 @@ void take_frames(HeapSnapshot* out) {
   for (const ZoneKind kind : {ZoneKind::kTiny, ZoneKind::kSmall, ZoneKind::kMedium}) {
     const BuddyStats stats = buddy_stats(kind);
     out->frames += stats.frames;
+    out->huge_frames += stats.huge_frames;
     out->buddy.free_resident_bytes += stats.free_dirty_granules * kGranuleBytes;
     out->buddy.returned_bytes += stats.returned_bytes;
     out->buddy.requests += stats.requests;

@@ -61,7 +61,8 @@ struct HeapSnapshot {
   uint64_t lost_threads;       // whose caches those were
   uint64_t magazine_requests;  // to slab classes
   uint64_t magazine_missed;
-  uint64_t frames;  // 2 MiB each, mapped
+  uint64_t frames;       // 2 MiB each, mapped
+  uint64_t huge_frames;  // of those, asked to be huge pages
   uint64_t large_peak_live_bytes;
   uint64_t large_free_clean_bytes;  // free and mapped, without pages
   uint64_t large_hole_bytes;        // addresses without memory

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "os/huge_pages.h"
 #include "os/vm.h"
+#include "tune/options.h"
 
 namespace elasticpool {
 namespace {
@@ -20,6 +22,19 @@ bool probe(size_t bytes) {
   if (mapped == nullptr) return false;
   vm().unmap(address_of(mapped), bytes);
   return true;
+}
+
+// Extents are not asked to be huge pages unless MEMPOOL_THP says so: nobody knows which of their
+// pages a program will touch.
+void advise_pages(uintptr_t start, size_t bytes) {
+  const ThpPolicy policy = options().thp;
+  if (policy == ThpPolicy::kAuto || bytes < kFrameBytes) return;
+  const HostHugePages host = host_huge_pages();
+  if (policy == ThpPolicy::kNever && host == HostHugePages::kAlways) {
+    vm().advise(start, bytes, PageAdvice::kSmall);
+  } else if (policy == ThpPolicy::kAlways && host == HostHugePages::kWhereAdvised) {
+    vm().advise(start, bytes, PageAdvice::kHuge);
+  }
 }
 
 }  // namespace
@@ -108,6 +123,7 @@ RangeId LargeHeap::map_new(const ExtentRequest& request) {
     const uintptr_t start = address_at(range(id).start);
     lock.unlock();
     const MapStatus status = vm().map_at(start, bytes_of(request.granules));
+    if (status == MapStatus::kMapped) advise_pages(start, bytes_of(request.granules));
     lock.lock();
     if (status == MapStatus::kMapped) {
       mapped_granules_ += request.granules;

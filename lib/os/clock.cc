@@ -9,10 +9,12 @@
 
 namespace elasticpool {
 
-uint64_t monotonic_ms() {
+uint64_t monotonic_ms() { return monotonic_ns() / 1'000'000; }
+
+uint64_t monotonic_ns() {
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 void sleep_ms(uint64_t ms, std::atomic<uint32_t>& word, uint32_t value) {

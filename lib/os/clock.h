@@ -1,7 +1,7 @@
 // Time that passes, and sleeping for some of it.
 //
 // Threads  any.
-// Cost     monotonic_ms(): some 20 ns where the kernel maps its clock into the process, else a
+// Cost     monotonic_...(): some 20 ns where the kernel maps its clock into the process, else a
 //          system call.
 #pragma once
 
@@ -10,8 +10,9 @@
 
 namespace elasticpool {
 
-// Milliseconds since some moment of the past; never goes back.
+// Milliseconds, nanoseconds since some moment of the past; never goes back.
 uint64_t monotonic_ms();
+uint64_t monotonic_ns();
 // Sleeps while word == value; may end early. wake_sleeper(): after the word was changed.
 void sleep_ms(uint64_t ms, std::atomic<uint32_t>& word, uint32_t value);
 void wake_sleeper(std::atomic<uint32_t>& word);

@@ -66,8 +66,19 @@ MapStatus kernel_remap(uintptr_t from, size_t from_bytes, uintptr_t to, size_t t
   return MapStatus::kNoMemory;
 }
 
-constexpr Vm kKernelVm = {kernel_map_at, kernel_map_anywhere, kernel_unmap, kernel_decommit,
-                          kernel_remap};
+bool kernel_advise(uintptr_t address, size_t bytes, PageAdvice advice) {
+  const long what = advice == PageAdvice::kHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE;
+  return !failed(
+      system_call(SYS_madvise, static_cast<long>(address), static_cast<long>(bytes), what));
+}
+
+bool kernel_discard(uintptr_t address, size_t bytes) {
+  return !failed(system_call(SYS_madvise, static_cast<long>(address), static_cast<long>(bytes),
+                             MADV_DONTNEED));
+}
+
+constexpr Vm kKernelVm = {kernel_map_at, kernel_map_anywhere, kernel_unmap,  kernel_decommit,
+                          kernel_remap,  kernel_advise,       kernel_discard};
 
 constinit Vm g_vm = kKernelVm;
 

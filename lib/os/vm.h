@@ -17,6 +17,11 @@ enum class MapStatus : uint8_t {
   kNoMemory,  // the kernel refuses: RLIMIT_AS, overcommit, number of mappings
 };
 
+enum class PageAdvice : uint8_t {
+  kHuge,   // MADV_HUGEPAGE
+  kSmall,  // MADV_NOHUGEPAGE
+};
+
 struct Vm {
   // Readable, writable, zeroed pages at exactly [address, address + bytes); nothing that is mapped
   // there is replaced.
@@ -31,6 +36,10 @@ struct Vm {
   // Moves pages, not bytes, to [to, to + to_bytes), which must be unmapped; the old range is
   // unmapped by it, what is new reads as zero. from == to grows or shrinks in place.
   MapStatus (*remap)(uintptr_t from, size_t from_bytes, uintptr_t to, size_t to_bytes);
+  // How large the pages of a mapped range should be. False: the kernel knows no such thing.
+  bool (*advise)(uintptr_t address, size_t bytes, PageAdvice advice);
+  // As decommit, for a range that has been advised: its mapping stays one, and advised.
+  bool (*discard)(uintptr_t address, size_t bytes);
 };
 
 // The kernel's.

@@ -109,6 +109,7 @@ size_t slab_purge(Slab* slab) {
   if (slab->pages == SlabPages::kPurged) return 0;
   slab->pages = SlabPages::kPurged;
   const size_t block_bytes = block_bytes_of(slab->class_id);
+  const Zone& zone = zone_of(slab->class_id);
   const size_t page = page_bytes();
   size_t returned_bytes = 0;
   uint32_t run_start = 0;
@@ -118,8 +119,7 @@ size_t slab_purge(Slab* slab) {
     const uintptr_t from = round_up(slab->start + run_start * block_bytes, page);
     const uintptr_t to = round_down(slab->start + i * block_bytes, page);
     run_start = i + 1;
-    if (from >= to || !vm().decommit(from, to - from)) continue;
-    numa_place(from, to - from, slab->node);
+    if (from >= to || !buddy_return_pages(zone, from, to - from)) continue;
     returned_bytes += to - from;
   }
   return returned_bytes;

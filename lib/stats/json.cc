@@ -107,6 +107,7 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.close('}');
   write_tier(json, "buddy", heap.buddy);
   json.number("frames", heap.frames);
+  json.number("huge_frames", heap.huge_frames);
   json.close('}');
   write_tier(json, "large", heap.large);
   json.number("peak_live_bytes", heap.large_peak_live_bytes);

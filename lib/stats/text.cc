@@ -60,7 +60,11 @@ void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
   out.text("  buddy").pad_to(14).human_bytes(heap.buddy.live_bytes).text(" live in ");
   out.decimal(heap.buddy.live_blocks).text(" blocks, ").decimal(heap.buddy.requests);
   out.text(" requests; ").decimal(heap.frames).text(" frames of 2 MiB with slabs and blocks, ");
-  out.human_bytes(heap.buddy.free_resident_bytes).text(" of them free and kept\n");
+  out.human_bytes(heap.buddy.free_resident_bytes).text(" of them free and kept");
+  if (heap.huge_frames > 0) {
+    out.text("; ").decimal(heap.huge_frames).text(" asked to be huge pages");
+  }
+  out.text("\n");
   out.text("  large").pad_to(14).human_bytes(heap.large.live_bytes).text(" live in ");
   out.decimal(heap.large.live_blocks).text(" extents, ").decimal(heap.large.requests);
   out.text(" requests, ").decimal(heap.large_reused).text(" from free ones; ");

@@ -82,7 +82,11 @@ class FakeVm {
             [](uintptr_t at, size_t bytes) { return installed->decommit(at, bytes); },
             [](uintptr_t from, size_t from_bytes, uintptr_t to, size_t to_bytes) {
               return installed->remap(from, from_bytes, to, to_bytes);
-            }});
+            },
+            [](uintptr_t at, size_t bytes, PageAdvice advice) {
+              return installed->advise(at, bytes, advice);
+            },
+            [](uintptr_t at, size_t bytes) { return installed->discard(at, bytes); }});
   }
   ~FakeVm() {
     set_vm(kernel_vm());
@@ -179,6 +183,21 @@ class FakeVm {
     decommitted.push_back({start, start + bytes});
     if (next(VmCall::kDecommit) == MapStatus::kMapped) return kernel_vm().decommit(start, bytes);
     memset(reinterpret_cast<void*>(start), 0xEE, bytes);
+    return false;
+  }
+
+  bool advise(uintptr_t start, size_t bytes, PageAdvice advice) {
+    const std::lock_guard guard(mutex_);
+    expect_mapped("advise", start, bytes);
+    return kernel_vm().advise(start, bytes, advice);
+  }
+
+  // Scripted and noted as decommit.
+  bool discard(uintptr_t start, size_t bytes) {
+    const std::lock_guard guard(mutex_);
+    expect_mapped("discard", start, bytes);
+    decommitted.push_back({start, start + bytes});
+    if (next(VmCall::kDecommit) == MapStatus::kMapped) return kernel_vm().discard(start, bytes);
     return false;
   }
 

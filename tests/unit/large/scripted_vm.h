@@ -28,13 +28,13 @@ class ScriptedVm {
   }
 
   void install() {
-    set_vm({[](uintptr_t a, size_t n) { return instance().map_at(a, n); },
-            [](size_t n) { return instance().map_anywhere(n); },
-            [](uintptr_t a, size_t n) { return instance().unmap(a, n); },
-            [](uintptr_t a, size_t n) { return instance().decommit(a, n); },
-            [](uintptr_t a, size_t n, uintptr_t b, size_t m) {
-              return instance().remap(a, n, b, m);
-            }});
+    set_vm(
+        {[](uintptr_t a, size_t n) { return instance().map_at(a, n); },
+         [](size_t n) { return instance().map_anywhere(n); },
+         [](uintptr_t a, size_t n) { return instance().unmap(a, n); },
+         [](uintptr_t a, size_t n) { return instance().decommit(a, n); },
+         [](uintptr_t a, size_t n, uintptr_t b, size_t m) { return instance().remap(a, n, b, m); },
+         kernel_vm().advise, kernel_vm().discard});
   }
 
   // For when nothing of ours is mapped.

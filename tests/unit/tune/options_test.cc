@@ -172,9 +172,9 @@ TEST_F(OptionsTest, NameTheNearestOption) {
       load({"MEMPOOL_stats_file=x"}),
       Lines{"elasticpool: MEMPOOL_stats_file: unknown option, did you mean MEMPOOL_STATS_FILE?\n"});
   EXPECT_EQ(load({"MEMPOOL_=1"}),
-            Lines{"elasticpool: MEMPOOL_: unknown option, did you mean MEMPOOL_NUMA?\n"});
+            Lines{"elasticpool: MEMPOOL_: unknown option, did you mean MEMPOOL_THP?\n"});
   EXPECT_EQ(load({"MEMPOOL_A\nB\x1b=1"}),
-            Lines{"elasticpool: MEMPOOL_A?B?: unknown option, did you mean MEMPOOL_NUMA?\n"});
+            Lines{"elasticpool: MEMPOOL_A?B?: unknown option, did you mean MEMPOOL_THP?\n"});
   expect_defaults();
 }
 

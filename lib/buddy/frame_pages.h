@@ -1,0 +1,35 @@
+// Whether the kernel backs a frame by a huge page, and how pages of it go back.
+//
+// Who may call  buddy/, with the lock of the frame's heap where it says so.
+// Policy        MEMPOOL_THP. auto: where the host asks for advice, frames of a heap that is large and
+//               dense are huge pages as long as that pays (huge_payoff.h); where the host has them
+//               always, it has its way. always: each frame is one. never: none is.
+// Torn          before pages of a frame go back that is, or may be, a huge page, the kernel is told
+//               to leave it small: else khugepaged fills the holes with zeroed memory again.
+// Why madvise   the mapping must stay one: fresh pages over old ones (os/vm.h) would split it at each
+//               hole. Whoever kills madvise in a sandbox has no such frames, unless it is large, or
+//               its host has huge pages always and it gives memory back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace elasticpool {
+
+enum class FramePages : uint8_t {
+  kDefault,  // nothing was said
+  kHuge,     // one huge page, if the kernel can
+  kSmall,    // small ones
+};
+
+// What a frame that was just mapped should be, and the kernel is told so. `dense`: its heap is
+// large, full, and thinks that huge pages pay.
+FramePages advise_new_frame(uintptr_t start, bool dense);
+// Whether it matters what first touches cost.
+bool should_measure_pages();
+// Before pages of the frame go back; what it is then. Under the lock.
+FramePages advise_torn_frame(uintptr_t start, FramePages pages);
+// Sends pages of it back; false: as Vm::decommit.
+bool return_pages(uintptr_t from, size_t bytes, FramePages pages);
+
+}  // namespace elasticpool
