@@ -79,7 +79,10 @@ void write_nodes(TextWriter& out, const HeapSnapshot& heap) {
     const NodeSnapshot& row = heap.nodes[i];
     out.text("  ").decimal(i).pad_to(14);
     if (heap.nodes_have_books) {
-      out.decimal(row.frames).text(" frames: ").human_bytes(row.slab_out_bytes).text(" out of ");
+      out.decimal(row.frames)
+          .text(" frames: ")
+          .human_bytes(row.slab_out_bytes)
+          .text(" handed out of ");
       out.human_bytes(row.slab_bytes).text(" of slabs, ").human_bytes(row.buddy_live_bytes);
       out.text(" of buddy blocks, ").human_bytes(row.free_resident_bytes).text(" free and kept; ");
     }
