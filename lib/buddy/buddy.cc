@@ -346,6 +346,19 @@ void follow_growth(const Zone& zone, FrameHeap& heap, void* run, const Growth& g
 
 Frame* frame_holding(const Zone& zone, const void* p) { return frame_at(zone, zone.frame_of(p)); }
 
+void add_stats(FrameHeap& heap, BuddyStats* sum) {
+  LockGuard guard(heap.lock);
+  sum->frames += heap.stats.frames;
+  sum->huge_frames += heap.stats.huge_frames;
+  sum->used_granules += heap.stats.used_granules;
+  sum->free_dirty_granules += heap.stats.free_dirty_granules;
+  sum->returned_bytes += heap.stats.returned_bytes;
+  sum->regretted_bytes += heap.stats.regretted_bytes;
+  sum->live_blocks += heap.stats.live_blocks;
+  sum->live_bytes += heap.stats.live_bytes;
+  sum->requests += heap.stats.requests;
+}
+
 // Gives back what lies behind the first `granules` of a run.
 void cut_tail(const Zone& zone, FrameHeap& heap, void* run, size_t granules)
     EP_REQUIRES(heap.lock) {
@@ -521,18 +534,13 @@ size_t buddy_least_free_bytes(ZoneKind kind) {
 
 BuddyStats buddy_stats(ZoneKind kind) {
   BuddyStats sum;
-  for (FrameHeap& heap : g_heaps[index_of(kind)]) {
-    LockGuard guard(heap.lock);
-    sum.frames += heap.stats.frames;
-    sum.huge_frames += heap.stats.huge_frames;
-    sum.used_granules += heap.stats.used_granules;
-    sum.free_dirty_granules += heap.stats.free_dirty_granules;
-    sum.returned_bytes += heap.stats.returned_bytes;
-    sum.regretted_bytes += heap.stats.regretted_bytes;
-    sum.live_blocks += heap.stats.live_blocks;
-    sum.live_bytes += heap.stats.live_bytes;
-    sum.requests += heap.stats.requests;
-  }
+  for (FrameHeap& heap : g_heaps[index_of(kind)]) add_stats(heap, &sum);
+  return sum;
+}
+
+BuddyStats buddy_node_stats(NodeId node) {
+  BuddyStats sum;
+  for (auto& heaps : g_heaps) add_stats(heaps[index_of(node) % kNodesMax], &sum);
   return sum;
 }
 

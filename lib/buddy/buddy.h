@@ -101,6 +101,8 @@ size_t buddy_free_bytes(ZoneKind kind);
 size_t buddy_least_free_bytes(ZoneKind kind);
 
 BuddyStats buddy_stats(ZoneKind kind);
+// The same of all zones for one node (node modulo kNodesMax).
+BuddyStats buddy_node_stats(NodeId node);
 
 void buddy_lock_for_fork();
 void buddy_unlock_after_fork(bool in_child);

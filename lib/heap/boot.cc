@@ -55,6 +55,21 @@ void load_options_once(char** environment) EP_REQUIRES(g_boot_lock) {
   load_options(environment, is_secure_process(), write_stderr);
 }
 
+// Interleaved memory is near to nobody, so nobody has frames and slabs of their own there: all CPUs
+// stay on node 0.
+void start_numa() {
+  switch (options().numa) {
+    case NumaPolicy::kLocal:
+      if (numa_start(NumaPlacement::kLocal)) set_node_of_cpu(numa_node_of);
+      break;
+    case NumaPolicy::kInterleave:
+      numa_start(NumaPlacement::kInterleave);
+      break;
+    case NumaPolicy::kOff:
+      break;
+  }
+}
+
 }  // namespace
 
 bool boot_slow() {
@@ -62,6 +77,7 @@ bool boot_slow() {
   if (g_booted.load(std::memory_order_relaxed)) return true;
   install_lock_hooks();
   cpu_boot();
+  numa_boot();
   output_boot();
   set_fatal_sink(write_stderr);
   // Where the kernel puts our first record, the zones are planned below.
@@ -92,7 +108,7 @@ void heap_start(char** environment) {
   }
   install_fork_handlers();
   find_foreign_free();
-  if (options().numa == NumaPolicy::kLocal && numa_start()) set_node_of_cpu(numa_node_of);
+  start_numa();
 }
 
 }  // namespace elasticpool

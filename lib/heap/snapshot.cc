@@ -2,6 +2,7 @@
 #include "heap/snapshot.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/annotations.h"
 #include "buddy/buddy.h"
@@ -9,6 +10,7 @@
 #include "large/extents.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
+#include "os/numa_pages.h"
 #include "pagemap/zone.h"
 
 namespace elasticpool {
@@ -98,6 +100,43 @@ void take_large(HeapSnapshot* out) {
   out->large_copies = stats.copies;
 }
 
+EP_NOINLINE void take_node_books(NodeId node, NodeSnapshot* out) {
+  SlabTable table;
+  slab_node_stats(node, &table);
+  for (size_t i = 0; i < kClasses; ++i) {
+    const SizeClass& c = kSizeClasses[i];
+    out->slab_bytes += table.classes[i].slabs * c.slab_granules * kGranuleBytes;
+    out->slab_out_bytes += table.classes[i].blocks_out * c.block_bytes;
+  }
+  const BuddyStats stats = buddy_node_stats(node);
+  out->frames = stats.frames;
+  out->buddy_live_bytes = stats.live_bytes;
+  out->free_resident_bytes = stats.free_dirty_granules * kGranuleBytes;
+}
+
+PagesOfRange range_of(const Zone& zone) {
+  return {.start = zone.base, .end = zone.frame_address(zone.frames_max), .resident_bytes = {}};
+}
+
+void take_nodes(HeapSnapshot* out) {
+  out->numa_nodes = numa_nodes();
+  if (out->numa_nodes == 1) return;
+  out->nodes_have_books = numa_is_local();
+  PagesOfRange ranges[] = {range_of(g_tiny_zone), range_of(g_small_zone), range_of(g_medium_zone),
+                           range_of(g_large_zone)};
+  out->nodes_have_resident = numa_resident_pages(ranges);
+  for (size_t i = 0; i < out->node_rows(); ++i) {
+    NodeSnapshot& row = out->nodes[i];
+    if (out->nodes_have_books) {
+      take_node_books(NodeId{static_cast<uint8_t>(kernel_node_of(i))}, &row);
+    }
+    for (const PagesOfRange& range : std::span(ranges).first<kBlockZones>()) {
+      row.frames_resident_bytes += range.resident_bytes[i];
+    }
+    row.large_resident_bytes = ranges[kBlockZones].resident_bytes[i];
+  }
+}
+
 }  // namespace
 
 void take_snapshot(HeapSnapshot* snapshot) {
@@ -108,7 +147,7 @@ void take_snapshot(HeapSnapshot* snapshot) {
   take_frames(snapshot);
   take_large(snapshot);
   snapshot->own_bytes = meta_mapped_bytes() + zone_tables_bytes();
-  snapshot->numa_nodes = numa_nodes();
+  take_nodes(snapshot);
   snapshot->foreign_frees = foreign_frees();
 }
 

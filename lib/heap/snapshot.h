@@ -12,7 +12,8 @@
 // Exactness  requests and live blocks are counted exactly. Bytes are those of the blocks handed
 //            out: what the program asked for within a block's class is not recorded.
 // Cost       the lock of the thread list once, that of each CPU's cache once, that of each class's
-//            bin once a node, some 20 more. Nothing is allocated; about 10 KiB of stack.
+//            bin once a node, some 20 more. With several nodes the CPUs' and the bins' again, and
+//            os/numa_pages.h. Nothing is allocated; about 10 KiB of stack.
 #pragma once
 
 #include <cstddef>
@@ -46,6 +47,21 @@ struct TierSnapshot {
   uint64_t returned_bytes;  // given back so far, at most: as above
 };
 
+// What is ours of one node, the kernel's numbers, or of all that are the same modulo kNodesMax.
+//   By our books, exact as the rest: where frames belong to a node each (MEMPOOL_NUMA=local). A
+//   frame is on the books of the node that it was asked from. Where the kernel has put its pages is
+//   another matter: the node may have been full, or out of bounds.
+//   By the kernel: pages of mappings, whatever is used of them. Extents are on nobody's books.
+struct NodeSnapshot {
+  uint64_t frames;
+  uint64_t slab_bytes;           // space of the slabs, which lie in frames
+  uint64_t slab_out_bytes;       // blocks of them with the program or in magazines, anybody's
+  uint64_t buddy_live_bytes;     // likewise in frames
+  uint64_t free_resident_bytes;  // of frames, at most: as in TierSnapshot
+  uint64_t frames_resident_bytes;
+  uint64_t large_resident_bytes;
+};
+
 struct HeapSnapshot {
   ClassSnapshot classes[kClasses];
   // Live blocks of all classes; mapped_bytes is the space of their slabs, which lie in frames.
@@ -70,10 +86,15 @@ struct HeapSnapshot {
   uint64_t large_reused;
   uint64_t large_remaps;
   uint64_t large_copies;
-  uint64_t own_bytes;  // our records and tables, mapped
-  uint64_t threads;    // with a cache of their own
-  uint64_t numa_nodes;
+  uint64_t own_bytes;   // our records and tables, mapped
+  uint64_t threads;     // with a cache of their own
+  uint64_t numa_nodes;  // rows beyond one are filled in only where there are several
+  NodeSnapshot nodes[kNodesMax];
+  bool nodes_have_books;     // frames belong to a node each
+  bool nodes_have_resident;  // the kernel said where pages lie
   uint64_t foreign_frees;
+
+  uint64_t node_rows() const { return numa_nodes < kNodesMax ? numa_nodes : kNodesMax; }
 
   uint64_t requests() const { return magazine_requests + buddy.requests + large.requests; }
   uint64_t live_blocks() const { return slab.live_blocks + buddy.live_blocks + large.live_blocks; }

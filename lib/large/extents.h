@@ -30,7 +30,10 @@
 // Invariant   every claimed granule is in exactly one of: a live extent, its room, the index, the
 //             hands of one thread, or given up because a stranger has mapped it. (In the child of a
 //             fork what was in the hands of another thread is lost, as all that it held.)
-// Cost        reuse: some hundred instructions, no system call. See extent_index.h.
+// Nodes       a new extent lies where it is touched first. One whose pages lie on another node than
+//             who asks runs on is emptied before it is handed out again: see MEMPOOL_NUMA.
+// Cost        reuse: some hundred instructions, no system call (one on a host of several nodes).
+//             See extent_index.h.
 #pragma once
 
 #include <cstddef>

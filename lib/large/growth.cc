@@ -20,7 +20,7 @@ MapStatus LargeHeap::map_behind(RangeId id, uint32_t granules) {
     ++counters.remaps;
   } else {
     // The extent is several mappings, or there is no memory, or somebody else is there.
-    status = vm().map_at(address_at(own.end()), bytes_of(granules));
+    status = map_pages(address_at(own.end()), bytes_of(granules));
   }
   if (status == MapStatus::kMapped) {
     range(id).granules += granules;
@@ -102,7 +102,7 @@ MapStatus LargeHeap::move_pages(RangeId from, RangeId to, bool* copied) {
   MapStatus status = vm().remap(old_start, old_bytes, new_start, new_bytes);
   if (status == MapStatus::kNoMemory) {
     // Also what the kernel says to an extent of several mappings.
-    status = vm().map_at(new_start, new_bytes);
+    status = map_pages(new_start, new_bytes);
     *copied = status == MapStatus::kMapped;
     if (*copied) {
       memcpy(reinterpret_cast<void*>(new_start), reinterpret_cast<void*>(old_start), used_bytes);

@@ -129,6 +129,9 @@ class LargeHeap {
   }
 
   // placement.cc
+  // As vm().map_at() and vm().decommit(), for MEMPOOL_NUMA=interleave too. Without `lock`, or with.
+  static MapStatus map_pages(uintptr_t start, size_t bytes);
+  static bool decommit_pages(uintptr_t start, size_t bytes);
   RangeId find(RangeState state, const ExtentRequest& request) const EP_REQUIRES(lock);
   RangeId take(RangeId id, const ExtentRequest& request) EP_REQUIRES(lock);
   RangeId continue_resident(const ExtentRequest& request) EP_REQUIRES(lock);
@@ -138,6 +141,7 @@ class LargeHeap {
   void lose(RangeId id) EP_REQUIRES(lock);
   static size_t next_skip_frames(size_t skip_frames, uint32_t granules);
   RangeId map_new(const ExtentRequest& request) EP_REQUIRES(lock);
+  Obtained bring_near(RangeId id) EP_REQUIRES(lock);
 
   // growth.cc
   MapStatus map_behind(RangeId id, uint32_t granules) EP_REQUIRES(lock);
@@ -147,6 +151,7 @@ class LargeHeap {
   void free_room(RangeId id) EP_REQUIRES(lock);
 
   // purge.cc
+  RangeState drop_pages(RangeId id) EP_REQUIRES(lock);
   void unmap_all(RangeState state) EP_REQUIRES(lock);
 
   static ExtentRecords records_;

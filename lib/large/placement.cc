@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "os/huge_pages.h"
+#include "os/numa.h"
 #include "os/vm.h"
 #include "tune/options.h"
 
@@ -38,6 +39,21 @@ void advise_pages(uintptr_t start, size_t bytes) {
 }
 
 }  // namespace
+
+MapStatus LargeHeap::map_pages(uintptr_t start, size_t bytes) {
+  const MapStatus status = vm().map_at(start, bytes);
+  if (status != MapStatus::kMapped) return status;
+  numa_spread(start, bytes);
+  advise_pages(start, bytes);
+  return status;
+}
+
+// What is mapped anew has no policy.
+bool LargeHeap::decommit_pages(uintptr_t start, size_t bytes) {
+  if (!vm().decommit(start, bytes)) return false;
+  numa_spread(start, bytes);
+  return true;
+}
 
 RangeId LargeHeap::find(RangeState state, const ExtentRequest& request) const {
   return index_.find(state, request.granules, request.align, fit_);
@@ -122,8 +138,7 @@ RangeId LargeHeap::map_new(const ExtentRequest& request) {
     if (id == kNoRange) return kNoRange;
     const uintptr_t start = address_at(range(id).start);
     lock.unlock();
-    const MapStatus status = vm().map_at(start, bytes_of(request.granules));
-    if (status == MapStatus::kMapped) advise_pages(start, bytes_of(request.granules));
+    const MapStatus status = map_pages(start, bytes_of(request.granules));
     lock.lock();
     if (status == MapStatus::kMapped) {
       mapped_granules_ += request.granules;
@@ -138,11 +153,31 @@ RangeId LargeHeap::map_new(const ExtentRequest& request) {
   }
 }
 
+// A resident range in hand, which a thread of another node may have touched: then its pages go back
+// and come anew from the node of who asks. That costs what a new mapping costs, and what it saves
+// lasts as long as the extent. kNoRange: it could neither be emptied nor kept.
+Obtained LargeHeap::bring_near(RangeId id) {
+  const uintptr_t start = address_at(range(id).start);
+  const size_t bytes = bytes_of(range(id).granules);
+  if (!numa_lies_elsewhere(start, bytes)) return {.id = id, .zeroed = false, .reused = true};
+  const RangeState state = drop_pages(id);
+  if (state == RangeState::kHole) {
+    retire(id, state);
+    return {.id = kNoRange, .zeroed = false, .reused = false};
+  }
+  const bool zeroed = state == RangeState::kClean;
+  if (zeroed) counters.returned_bytes += bytes;
+  return {.id = id, .zeroed = zeroed, .reused = true};
+}
+
 Obtained LargeHeap::obtain(const ExtentRequest& request) {
   RangeId id = take(find(RangeState::kResident, request), request);
   if (id == kNoRange) id = continue_resident(request);
   least_free_granules_ = std::min(least_free_granules_, index_.granules(RangeState::kResident));
-  if (id != kNoRange) return {.id = id, .zeroed = false, .reused = true};
+  if (id != kNoRange) {
+    const Obtained near = bring_near(id);
+    if (near.id != kNoRange) return near;
+  }
   id = take(find(RangeState::kClean, request), request);
   if (id != kNoRange) {
     counters.regretted_bytes += bytes_of(request.granules);

@@ -9,6 +9,19 @@
 
 namespace elasticpool {
 
+// The pages of a range in hand go back; what has become of it. Lets `lock` go.
+RangeState LargeHeap::drop_pages(RangeId id) {
+  const uintptr_t start = address_at(range(id).start);
+  const uint32_t granules = range(id).granules;
+  lock.unlock();
+  const bool decommitted = decommit_pages(start, bytes_of(granules));
+  // After a failure nobody knows what is mapped there, until nothing is.
+  const bool unmapped = !decommitted && vm().unmap(start, bytes_of(granules));
+  lock.lock();
+  if (unmapped) mapped_granules_ -= granules;
+  return decommitted ? RangeState::kClean : unmapped ? RangeState::kHole : RangeState::kResident;
+}
+
 size_t LargeHeap::trim(uint64_t keep_granules) {
   size_t returned_bytes = 0;
   while (index_.granules(RangeState::kResident) > keep_granules) {
@@ -21,20 +34,11 @@ size_t LargeHeap::trim(uint64_t keep_granules) {
       from = std::max(from, cut);
     }
     if (!index_.take(id, from, end - from)) break;
-    const uintptr_t start = address_at(from);
-    const size_t bytes = bytes_of(end - from);
-    lock.unlock();
-    const bool decommitted = vm().decommit(start, bytes);
-    // After a failure nobody knows what is mapped there, until nothing is.
-    const bool unmapped = !decommitted && vm().unmap(start, bytes);
-    lock.lock();
-    if (unmapped) mapped_granules_ -= end - from;
-    range(id).state = decommitted ? RangeState::kClean
-                      : unmapped  ? RangeState::kHole
-                                  : RangeState::kResident;
+    range(id).state = drop_pages(id);
+    const bool stays = range(id).state == RangeState::kResident;
     index_.insert(id);
-    if (!decommitted && !unmapped) break;
-    returned_bytes += bytes;
+    if (stays) break;
+    returned_bytes += bytes_of(end - from);
   }
   counters.returned_bytes += returned_bytes;
   return returned_bytes;

@@ -177,6 +177,31 @@ uint64_t add_bin(NodeBin& bin, SlabStats* sum) {
   return in_slabs;
 }
 
+// The slabs of the nodes in [row, end_row).
+void count_slabs(size_t row, size_t end_row, SlabTable* table) {
+  *table = {};
+  uint64_t in_slabs[kClasses] = {};
+  for_each_cache([&](CpuCache& cache) {
+    LockGuard guard(cache.lock);
+    for (size_t i = 0; i < kClasses; ++i) {
+      const Slab* slab = cache.current[i];
+      if (slab == nullptr) continue;
+      const size_t its_row = index_of(slab->node) % kNodesMax;
+      if (its_row >= row && its_row < end_row) in_slabs[i] += slab->free_count;
+    }
+  });
+  for (; row < end_row; ++row) {
+    for (size_t i = 0; i < kClasses; ++i) {
+      in_slabs[i] += add_bin(g_bins[row][i], &table->classes[i]);
+    }
+  }
+  for (size_t i = 0; i < kClasses; ++i) {
+    const uint64_t blocks = table->classes[i].slabs * kSizeClasses[i].blocks_per_slab;
+    // A slab that changed its home between the two readings may have been counted twice.
+    table->classes[i].blocks_out = saturating_subtract(blocks, in_slabs[i]);
+  }
+}
+
 size_t purge_partial(NodeBin& bin) {
   LockGuard guard(bin.lock);
   size_t returned_bytes = 0;
@@ -290,25 +315,11 @@ void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFE
   if (held != nullptr) held->lock.unlock();
 }
 
-void slab_stats(SlabTable* table) {
-  *table = {};
-  uint64_t in_slabs[kClasses] = {};
-  for_each_cache([&](CpuCache& cache) {
-    LockGuard guard(cache.lock);
-    for (size_t i = 0; i < kClasses; ++i) {
-      if (cache.current[i] != nullptr) in_slabs[i] += cache.current[i]->free_count;
-    }
-  });
-  for (size_t node = 0; node < node_rows(); ++node) {
-    for (size_t i = 0; i < kClasses; ++i) {
-      in_slabs[i] += add_bin(g_bins[node][i], &table->classes[i]);
-    }
-  }
-  for (size_t i = 0; i < kClasses; ++i) {
-    const uint64_t blocks = table->classes[i].slabs * kSizeClasses[i].blocks_per_slab;
-    // A slab that changed its home between the two readings may have been counted twice.
-    table->classes[i].blocks_out = saturating_subtract(blocks, in_slabs[i]);
-  }
+void slab_stats(SlabTable* table) { count_slabs(0, node_rows(), table); }
+
+void slab_node_stats(NodeId node, SlabTable* table) {
+  const size_t row = index_of(node) % kNodesMax;
+  count_slabs(row, row + 1, table);
 }
 
 size_t release_slabs() {

@@ -45,6 +45,8 @@ struct SlabTable {
 // have.
 // Cost  each CPU's lock once, each bin's once, for as long as its partial slabs take to count.
 void slab_stats(SlabTable* table);
+// The same of the slabs of one node (node modulo kNodesMax), whoever has their blocks.
+void slab_node_stats(NodeId node, SlabTable* table);
 
 // Gives every empty current slab back to the buddy layer, and of the others the pages on which only
 // free blocks lie to the system; the bytes that went to the system, at most (see returned_bytes).

@@ -121,6 +121,31 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.close('}');
 }
 
+// What our books do not hold, and what the kernel does not say, is left out.
+void write_nodes(JsonWriter& json, const HeapSnapshot& heap) {
+  json.number("numa_nodes", heap.numa_nodes);
+  if (heap.numa_nodes == 1) return;
+  json.open("nodes", '[');
+  for (size_t i = 0; i < heap.node_rows(); ++i) {
+    const NodeSnapshot& row = heap.nodes[i];
+    json.open(nullptr, '{');
+    json.number("node", i);
+    if (heap.nodes_have_books) {
+      json.number("frames", row.frames);
+      json.number("slab_bytes", row.slab_bytes);
+      json.number("slab_out_bytes", row.slab_out_bytes);
+      json.number("buddy_live_bytes", row.buddy_live_bytes);
+      json.number("free_resident_bytes", row.free_resident_bytes);
+    }
+    if (heap.nodes_have_resident) {
+      json.number("frames_resident_bytes", row.frames_resident_bytes);
+      json.number("large_resident_bytes", row.large_resident_bytes);
+    }
+    json.close('}');
+  }
+  json.close(']');
+}
+
 void write_classes(JsonWriter& json, const HeapSnapshot& heap) {
   json.open("classes", '[');
   for (size_t i = 0; i < kClasses; ++i) {
@@ -174,7 +199,7 @@ void write_json(ReportSink sink, void* context) {
   json.number("minor", faults.minor);
   json.number("major", faults.major);
   json.close('}');
-  json.number("numa_nodes", heap.numa_nodes);
+  write_nodes(json, heap);
   json.number("foreign_frees", heap.foreign_frees);
   write_tiers(json, heap);
   write_classes(json, heap);

@@ -77,6 +77,34 @@ void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
   out.text("\n");
 }
 
+void write_nodes(TextWriter& out, const HeapSnapshot& heap) {
+  if (heap.numa_nodes == 1) return;
+  out.text("\nnodes\n");
+  if (heap.numa_nodes > kNodesMax) {
+    out.text("  each with those of ").decimal(kNodesMax).text(", ").decimal(2 * kNodesMax);
+    out.text(", ... more\n");
+  }
+  for (size_t i = 0; i < heap.node_rows(); ++i) {
+    const NodeSnapshot& row = heap.nodes[i];
+    out.text("  ").decimal(i).pad_to(14);
+    if (heap.nodes_have_books) {
+      out.decimal(row.frames)
+          .text(" frames: ")
+          .human_bytes(row.slab_out_bytes)
+          .text(" handed out of ");
+      out.human_bytes(row.slab_bytes).text(" of slabs, ").human_bytes(row.buddy_live_bytes);
+      out.text(" of buddy blocks, ").human_bytes(row.free_resident_bytes).text(" free and kept; ");
+    }
+    if (heap.nodes_have_resident) {
+      out.text("resident there: ").human_bytes(row.frames_resident_bytes).text(" of all frames, ");
+      out.human_bytes(row.large_resident_bytes).text(" of all extents");
+    } else {
+      out.text("the kernel does not say what is resident there");
+    }
+    out.text("\n");
+  }
+}
+
 void write_classes(TextWriter& out, const HeapSnapshot& heap) {
   out.text("\n  class     requests  magazine    refills       live     cached    slabs   used\n");
   for (size_t i = 0; i < kClasses; ++i) {
@@ -115,6 +143,7 @@ void write_text(ReportSink sink, void* context) {
   out.text("\n");
   write_process(out, heap);
   write_tiers(out, heap);
+  write_nodes(out, heap);
   write_classes(out, heap);
   write_options(out);
   out.flush();

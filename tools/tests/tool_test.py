@@ -114,7 +114,8 @@ class OptionsTest(ToolTest):
         result = run("options", environment={"MEMPOOL_RETAIN": "1M", "MEMPOOL_NUMA": "x"})
         self.assertIn(b"MEMPOOL_RETAIN            0 to 1T; default 8M; here 1M\n", result.stdout)
         self.assertEqual(
-            result.stderr, b"elasticpool: MEMPOOL_NUMA=x: not one of local, off; using local\n"
+            result.stderr,
+            b"elasticpool: MEMPOOL_NUMA=x: not one of local, interleave, off; using local\n",
         )
 
     def test_json(self):

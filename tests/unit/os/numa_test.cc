@@ -25,7 +25,7 @@ TEST(Numa, PlacingKeepsTheMapping) {
 }
 
 TEST(Numa, StartFindsNodesOrOne) {
-  const bool several = numa_start();
+  const bool several = numa_start(NumaPlacement::kLocal);
   EXPECT_EQ(several, numa_nodes() > 1);
   for (uint32_t cpu = 0; cpu < 10000; ++cpu) {
     ASSERT_LT(index_of(numa_node_of(CpuId{cpu})), kNodesMax);
