@@ -24,7 +24,14 @@
 //               where their threads were at rest; else off by what those did while fork copied, and
 //               a batch that was on its way between a magazine and the slabs is in neither.
 // Capacities    the tuner (tuner.h) doubles what misses often and halves what is idle, within
-//               MEMPOOL_MAGAZINE_BYTES for the thread.
+//               MEMPOOL_MAGAZINE_BYTES for the thread, and for the process within what
+//               capacity_pool.h says.
+// Sleep         a thread that sleeps keeps what it has in its magazines: to take it away would cost
+//               every malloc and free a check whether somebody does. It is bounded, not returned:
+//               by the thread's budget, and together with all other threads' by the pool. What a
+//               thread can do itself it does at its misses and overflows: classes that were idle
+//               for kIdleBeats beats of the helper (2 to 4 s) are emptied. So one that wakes now
+//               and then keeps what it uses then.
 #pragma once
 
 #include <array>
@@ -67,9 +74,11 @@ struct ThreadCache {
   ClassUse use[kClasses];
   SlotSpace space;
   Link<ThreadCache> link;
-  size_t capacity_bytes = 0;  // sum over the classes of capacity * block size
-  uint32_t events = 0;        // misses and overflows so far
+  OwnerCell<size_t> capacity_bytes;  // sum over the classes of capacity * block size
+  uint32_t events = 0;               // misses and overflows so far
   uint32_t next_tick = 0;
+  uint32_t rested_beat = 0;   // when idle classes were last looked for by the helper's beats,
+  uint32_t rested_event = 0;  // and by events
   // Of its process, by the forks that led to it: see Registry. Guarded by the registry's lock.
   uint32_t generation = 0;
 
@@ -140,12 +149,16 @@ struct MagazineTable {
   MagazineStats classes[kClasses];
   uint64_t caches = 0;
   uint64_t lost_caches = 0;
+  uint64_t capacity_bytes = 0;  // what the magazines of living threads have room for
+  uint64_t bound_bytes = 0;     // of that, but for the floors (capacity_pool.h)
 };
 // Exact while the owners do nothing; else each cell is of a moment of its own.
 // Cost  one lock, which holds up births and deaths of threads; 5 KiB are read of each cache.
 void magazine_stats(MagazineTable* table);
 // Threads that have a cache.
 size_t live_caches();
+// Time passes: the helper calls it once a round.
+void beat_magazines();
 // Requests that were served without a cache.
 void count_uncached(ClassId id);
 

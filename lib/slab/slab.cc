@@ -11,6 +11,10 @@
 namespace elasticpool {
 namespace {
 
+constinit std::atomic<size_t> g_bytes{0};
+
+size_t bytes_of_slab(ClassId id) { return size_class(id).slab_granules * kGranuleBytes; }
+
 void fill_bits(Slab* slab) {
   const uint32_t words = slab->words();
   for (uint32_t i = 0; i < words; ++i) slab->free_bits[i] = ~uint64_t{0};
@@ -62,16 +66,20 @@ Slab* slab_create(ClassId id, NodeId node) {
   slab->pages = SlabPages::kChanged;
   fill_bits(slab);
   stamp_cells(slab);
+  g_bytes.fetch_add(bytes_of_slab(id), std::memory_order_relaxed);
   return slab;
 }
 
 void slab_destroy(Slab* slab) {
   EP_CHECK(slab->free_count == slab->blocks);
+  g_bytes.fetch_sub(bytes_of_slab(slab->class_id), std::memory_order_relaxed);
   if (slab->free_bits != slab->own_bits) {
     meta_give_back(slab->free_bits, outer_bits_bytes(slab->class_id));
   }
   buddy_free(zone_of(slab->class_id), reinterpret_cast<void*>(slab->start));
 }
+
+size_t slabs_bytes() { return g_bytes.load(std::memory_order_relaxed); }
 
 size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
   const size_t block_bytes = block_bytes_of(slab->class_id);

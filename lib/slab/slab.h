@@ -99,6 +99,9 @@ Slab* slab_create(ClassId id, NodeId node);
 // All blocks are in it, nobody's list holds it.
 void slab_destroy(Slab* slab);
 
+// Bytes of all slabs that there are. A relaxed load; off by those that are made just now.
+size_t slabs_bytes();
+
 // Takes up to `wanted` blocks, lowest addresses first; the number taken.
 size_t slab_take(Slab* slab, void** blocks, size_t wanted);
 
