@@ -8,6 +8,7 @@
 #include "buddy/buddy.h"
 #include "heap/boot.h"
 #include "heap/heap.h"
+#include "heap/processors.h"
 #include "large/extents.h"
 #include "magazine/thread_cache.h"
 #include "percpu/cpu_cache.h"
@@ -42,11 +43,16 @@ void hold(bool holds) {
   large_set_retain(retain_bytes);
 }
 
+void beat() {
+  beat_magazines();
+  follow_usable_cpus();
+}
+
 }  // namespace
 
 void watch_idle_memory() {
   set_caretaker_hooks({kTiers, 4, release_settled_slabs, hold,
-                       [] { return options().retain_bytes; }, live_caches, beat_magazines});
+                       [] { return options().retain_bytes; }, live_caches, beat});
 }
 
 void note_surplus() {

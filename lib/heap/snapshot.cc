@@ -7,6 +7,7 @@
 #include "buddy/buddy.h"
 #include "heap/foreign.h"
 #include "large/extents.h"
+#include "os/cpu_count.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
 #include "pagemap/zone.h"
@@ -106,6 +107,9 @@ void take_snapshot(HeapSnapshot* snapshot) {
   take_frames(snapshot);
   take_large(snapshot);
   snapshot->own_bytes = meta_mapped_bytes() + zone_tables_bytes();
+  const size_t cpus = usable_cpus().least();
+  snapshot->usable_cpus = cpus == kCpusMax ? 0 : cpus;
+  snapshot->cpu_caches = cpu_caches();
   snapshot->numa_nodes = numa_nodes();
   snapshot->foreign_frees = foreign_frees();
 }

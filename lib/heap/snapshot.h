@@ -68,8 +68,10 @@ struct HeapSnapshot {
   uint64_t large_reused;
   uint64_t large_remaps;
   uint64_t large_copies;
-  uint64_t own_bytes;  // our records and tables, mapped
-  uint64_t threads;    // with a cache of their own
+  uint64_t own_bytes;    // our records and tables, mapped
+  uint64_t threads;      // with a cache of their own
+  uint64_t usable_cpus;  // os/cpu_count.h; 1 before the process has threads, 0 where none can say
+  uint64_t cpu_caches;
   uint64_t numa_nodes;
   uint64_t foreign_frees;
 

@@ -162,6 +162,8 @@ void write_json(ReportSink sink, void* context) {
   json.number("minor", faults.minor);
   json.number("major", faults.major);
   json.close('}');
+  json.number("usable_cpus", heap.usable_cpus);
+  json.number("cpu_caches", heap.cpu_caches);
   json.number("numa_nodes", heap.numa_nodes);
   json.number("foreign_frees", heap.foreign_frees);
   write_tiers(json, heap);

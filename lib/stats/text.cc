@@ -36,6 +36,11 @@ void write_process(TextWriter& out, const HeapSnapshot& heap) {
               "at most: a page that was never touched counts too");
   out.text("  page faults").pad_to(22).decimal(faults.minor).text(" minor, ");
   out.decimal(faults.major).text(" major\n");
+  if (heap.threads > 1 && heap.usable_cpus != 0) {
+    out.text("  usable CPUs").pad_to(22).decimal(heap.usable_cpus).pad_to(36);
+    out.text("of the affinity mask and the cgroup's quota; ").decimal(heap.cpu_caches);
+    out.text(" have slabs\n");
+  }
   if (heap.numa_nodes > 1) out.text("  NUMA nodes").pad_to(22).decimal(heap.numa_nodes).text("\n");
   if (heap.foreign_frees > 0) {
     out.text("  foreign frees").pad_to(22).decimal(heap.foreign_frees).pad_to(36);

@@ -9,6 +9,7 @@
 #include <malloc.h>
 
 #include "dropin.h"
+#include "stats_report.h"
 
 // As in lib/magazine/capacity_pool.h.
 enum { kThreads = 64, kLeastBound = 1 * kMiB, kBoundDivisor = 50, kFloor = 16 * kKiB };
@@ -42,34 +43,13 @@ static void end_while_they_sleep(void) {
 }
 
 static void see_the_bound(void) {
-  char path[] = "/tmp/dropin_sleeping_XXXXXX";
-  const int fd = mkstemp(path);
-  EXPECT(fd >= 0 && close(fd) == 0);
-  char file[64];
-  snprintf(file, sizeof file, "MEMPOOL_STATS_FILE=%s", path);
-  const Child child = run_self((const char* const[]){"inside", NULL},
-                               (const char* const[]){"MEMPOOL_STATS=json", file, NULL});
-  fprintf(stderr, "%s", child.err);
-  EXPECT(exited_with(child.status, 0));
-  static char text[64 * kKiB];
-  FILE* report = fopen(path, "r");
-  EXPECT(report != NULL);
-  text[fread(text, 1, sizeof text - 1, report)] = '\0';
-  fclose(report);
-  unlink(path);
-  const char* magazine = strstr(text, "\"magazine\":{");
-  EXPECT(magazine != NULL);
-  const char* cached = strstr(magazine, "\"cached_bytes\":");
-  const char* threads = strstr(magazine, "\"threads\":");
-  const char* slab = strstr(magazine, "\"slab\":{");
-  const char* mapped = slab == NULL ? NULL : strstr(slab, "\"mapped_bytes\":");
-  EXPECT(cached != NULL && threads != NULL && mapped != NULL);
-  const long cached_bytes = strtol(cached + strlen("\"cached_bytes\":"), NULL, 10);
-  const long thread_count = strtol(threads + strlen("\"threads\":"), NULL, 10);
-  const long bound = strtol(mapped + strlen("\"mapped_bytes\":"), NULL, 10) / kBoundDivisor;
-  EXPECT(thread_count >= kThreads);
+  const char* report = report_of_self((const char* const[]){"inside", NULL});
+  const long cached_bytes = number_in(report, "magazine", "cached_bytes");
+  const long threads = number_in(report, "magazine", "threads");
+  const long part = number_in(report, "slab", "mapped_bytes") / kBoundDivisor;
+  EXPECT(threads >= kThreads);
   EXPECT(cached_bytes > kLeastBound / 4);
-  EXPECT(cached_bytes <= (bound > kLeastBound ? bound : kLeastBound) + thread_count * kFloor);
+  EXPECT(cached_bytes <= (part > kLeastBound ? part : kLeastBound) + threads * kFloor);
 }
 
 // Three blocks at a time: a magazine of these holds two, so there is something to be done.
