@@ -13,7 +13,9 @@
 namespace elasticpool {
 namespace {
 
-constexpr uint64_t kRefreshMs = 1000;
+// Seldom: for a moment a file has the lowest free number, and programs exist that close and open in
+// the belief that nobody else does.
+constexpr uint64_t kRefreshMs = 4000;
 constexpr size_t kTextBytesMax = 3072;
 constexpr size_t kPathBytesMax = 512;
 

@@ -32,7 +32,7 @@ struct UsableCpus {
 // As counted last; 1 before that.
 UsableCpus usable_cpus();
 
-// Counts again, unless somebody did less than a second ago: false.
+// Counts again, unless somebody did less than four seconds ago: false.
 bool refresh_usable_cpus();
 
 // Where the kernel says it, for tests: elsewhere.

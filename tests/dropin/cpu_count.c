@@ -21,8 +21,8 @@
 #include "dropin.h"
 #include "stats_report.h"
 
-// The helper counts once a second.
-enum { kThreads = 4, kFollowSeconds = 4 };
+// The helper counts every four seconds.
+enum { kThreads = 4, kFollowSeconds = 9 };
 
 static pthread_barrier_t g_used;
 static pthread_barrier_t g_end;
