@@ -21,6 +21,8 @@ EP_NOINLINE void take_magazines(HeapSnapshot* out) {
   magazine_stats(&table);
   out->threads = table.caches;
   out->lost_threads = table.lost_caches;
+  out->magazine_capacity_bytes = table.capacity_bytes;
+  out->magazine_bound_bytes = table.bound_bytes;
   for (size_t i = 0; i < kClasses; ++i) {
     const MagazineStats& magazines = table.classes[i];
     ClassSnapshot& row = out->classes[i];
@@ -60,6 +62,7 @@ void add_up_classes(HeapSnapshot* out) {
     out->lost_bytes += row.lost_blocks * c.block_bytes;
     out->magazine_requests += row.requests;
     out->magazine_missed += row.missed;
+    out->magazine_events += row.events();
     out->slab.live_blocks += row.live_blocks;
     out->slab.live_bytes += row.live_blocks * c.block_bytes;
     out->slab.mapped_bytes += row.slabs * c.slab_granules * kGranuleBytes;

@@ -35,6 +35,10 @@ struct ClassSnapshot {
   uint64_t slabs;
   uint64_t slabs_peak;
   uint64_t slabs_created;
+
+  bool is_used() const { return requests != 0 || slabs_created != 0; }
+  // Batches taken and put back: what the tuner counts time in.
+  uint64_t events() const { return refills + flushes; }
 };
 
 struct TierSnapshot {
@@ -60,6 +64,9 @@ struct HeapSnapshot {
   uint64_t lost_threads;       // whose caches those were
   uint64_t magazine_requests;  // to slab classes
   uint64_t magazine_missed;
+  uint64_t magazine_events;          // batches taken and put back
+  uint64_t magazine_capacity_bytes;  // what magazines have room for, and its bound but for floors
+  uint64_t magazine_bound_bytes;
   uint64_t frames;  // 2 MiB each, mapped
   uint64_t large_peak_live_bytes;
   uint64_t large_free_clean_bytes;  // free and mapped, without pages

@@ -1,6 +1,7 @@
 // See thread_cache.h.
 #include "magazine/thread_cache.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <new>
@@ -25,6 +26,7 @@ struct ClassHistory {
   uint64_t missed = 0;
   uint64_t refills = 0;
   uint64_t flushes = 0;
+  PatternSum pattern;
 };
 
 struct Registry {
@@ -248,6 +250,7 @@ void add_history(const ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
     history.missed += cache.use[i].missed.get();
     history.refills += cache.use[i].refills.get();
     history.flushes += cache.use[i].flushes.get();
+    cache.use[i].pattern.add_to(&history.pattern);
   }
 }
 
@@ -275,7 +278,7 @@ void add_cache(const ThreadCache& cache, size_t index, bool is_lost, MagazineSta
 
 constinit ThreadCache g_vacant_cache;
 
-void* refill_and_pop(ThreadCache& cache, ClassId id) {
+void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes) {
   ClassUse& use = cache.use[index_of(id)];
   const uint32_t capacity = note_event(cache, id);
   void* batch[kBatchMax];
@@ -285,6 +288,7 @@ void* refill_and_pop(ThreadCache& cache, ClassId id) {
   if (count == 0) return nullptr;
   use.missed.add(1);
   use.refills.add(1);
+  use.pattern.record(id, bytes, static_cast<uint32_t>(count));
   // Upside down: the lowest address is handed out first.
   size_t top = cache.top_slot(magazine_of(id));
   for (size_t i = count; i-- > 1;) cache.slot(++top) = step_of_block(id, batch[i]);
@@ -357,6 +361,25 @@ void magazine_stats(MagazineTable* table) {
     const bool is_lost = cache->generation != g_registry.generation;
     ++(is_lost ? table->lost_caches : table->caches);
     for (size_t i = 0; i < kClasses; ++i) add_cache(*cache, i, is_lost, &table->classes[i]);
+  }
+}
+
+void class_tuning(ClassId id, ClassTuning* tuning) {
+  LockGuard guard(g_registry.lock);
+  *tuning = {};
+  tuning->pattern = g_registry.history[index_of(id)].pattern;
+  for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
+       cache = CacheList::next(cache)) {
+    const ClassUse& use = cache->use[index_of(id)];
+    use.pattern.add_to(&tuning->pattern);
+    if (cache->generation != g_registry.generation) continue;
+    const uint64_t capacity = capacity_of(use.slots.peek(), block_bytes_of(id));
+    if (capacity == 0) continue;
+    const bool first = tuning->magazines++ == 0;
+    tuning->capacity_blocks += capacity;
+    tuning->capacity_blocks_max = std::max(tuning->capacity_blocks_max, capacity);
+    tuning->capacity_blocks_min =
+        first ? capacity : std::min(tuning->capacity_blocks_min, capacity);
   }
 }
 

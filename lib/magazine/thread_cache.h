@@ -44,6 +44,7 @@
 #include "base/owner_cell.h"
 #include "base/units.h"
 #include "magazine/magazine_index.h"
+#include "magazine/request_pattern.h"
 #include "magazine/slot_space.h"
 #include "magazine/tuner.h"
 #include "slab/size_classes.h"
@@ -58,6 +59,7 @@ struct ClassUse {
   OwnerCell<uint64_t> flushes;  // batches put back
   OwnerCell<uint64_t> missed;   // requests that found the magazine empty
   OwnerCell<uint64_t> popped;   // pops that the top counts no more
+  RequestPattern pattern;
 };
 
 struct ThreadCache {
@@ -121,8 +123,9 @@ static_assert(kCacheBytes / sizeof(uintptr_t) <= UINT16_MAX, "a slot's number ha
 
 extern ThreadCache g_vacant_cache;
 
-// Fills the magazine of an empty class and pops one block of it; nullptr when the system refuses.
-void* refill_and_pop(ThreadCache& cache, ClassId id);
+// Fills the magazine of an empty class and pops one block of it, for a request of `bytes`; nullptr
+// when the system refuses.
+void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes);
 // Makes room in a full magazine and pushes.
 void flush_and_push(ThreadCache& cache, ClassId id, void* block);
 // Without a cache: one block through percpu/.
@@ -155,6 +158,18 @@ struct MagazineTable {
 // Exact while the owners do nothing; else each cell is of a moment of its own.
 // Cost  one lock, which holds up births and deaths of threads; 5 KiB are read of each cache.
 void magazine_stats(MagazineTable* table);
+
+// What the tuner knows and has chosen for a class.
+struct ClassTuning {
+  uint64_t magazines = 0;        // threads that have one now
+  uint64_t capacity_blocks = 0;  // of all of them
+  uint64_t capacity_blocks_min = 0;
+  uint64_t capacity_blocks_max = 0;
+  PatternSum pattern;  // of dead and lost threads, too
+};
+// As exact as magazine_stats(). Cost  one lock, 100 bytes are read of each cache.
+void class_tuning(ClassId id, ClassTuning* tuning);
+
 // Threads that have a cache.
 size_t live_caches();
 // Time passes: the helper calls it once a round.

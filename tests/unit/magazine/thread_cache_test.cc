@@ -32,7 +32,7 @@ MagazineStats magazine_stats_of(ClassId id) {
 void* allocate(ThreadCache& cache, ClassId id) {
   const size_t magazine = magazine_of(id);
   const uintptr_t step = cache.slot(cache.top_slot(magazine));
-  if (step == 0) return refill_and_pop(cache, id);
+  if (step == 0) return refill_and_pop(cache, id, block_bytes_of(id));
   cache.top[magazine].add(ThreadCache::kPop);
   return reinterpret_cast<void*>(step << shape_of(zone_kind_of(id)).step_shift);
 }
