@@ -8,6 +8,7 @@ constinit LockHooks g_hooks{nullptr, nullptr};
 
 // Long enough for a critical section on another CPU, short enough not to burn a time slice.
 constexpr int kSpins = 100;
+constinit std::atomic<int> g_spins{kSpins};
 
 void cpu_relax() {
 #if defined(__x86_64__)
@@ -23,13 +24,15 @@ constinit std::atomic<const void*> Lock::forking_thread_{nullptr};
 
 void set_lock_hooks(const LockHooks& hooks) { g_hooks = hooks; }
 
+void set_lock_spinning(bool spins) { g_spins.store(spins ? kSpins : 0, std::memory_order_relaxed); }
+
 void Lock::lock_slow() {
   if (is_forking()) {
     ++borrowed_;
     return;
   }
   const uint32_t tag = holder_tag();
-  for (int spin = 0; spin < kSpins; ++spin) {
+  for (int spins = g_spins.load(std::memory_order_relaxed); spins > 0; --spins) {
     uint32_t expected = 0;
     // order[lock]: as in lock().
     if (word_.load(std::memory_order_relaxed) == 0 &&

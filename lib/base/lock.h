@@ -35,6 +35,9 @@ struct LockHooks {
   void (*wake_one)(std::atomic<uint32_t>* word);
 };
 void set_lock_hooks(const LockHooks& hooks);
+// Whether a waiter spins before it sleeps; at first it does. With one CPU the holder cannot go on
+// while somebody spins. Any thread, at any time.
+void set_lock_spinning(bool spins);
 
 class EP_CAPABILITY("mutex") Lock {
  public:

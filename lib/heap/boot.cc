@@ -9,6 +9,7 @@
 #include "heap/fork.h"
 #include "heap/heap.h"
 #include "heap/idle_memory.h"
+#include "heap/processors.h"
 #include "heap/thread.h"
 #include "large/extents.h"
 #include "os/cpu.h"
@@ -108,6 +109,7 @@ void heap_start(char** environment) {
   }
   install_fork_handlers();
   find_foreign_free();
+  count_processors();
   start_numa();
 }
 

@@ -45,8 +45,8 @@ void hold(bool holds) {
 }  // namespace
 
 void watch_idle_memory() {
-  set_caretaker_hooks(
-      {kTiers, 4, release_settled_slabs, hold, [] { return options().retain_bytes; }, live_caches});
+  set_caretaker_hooks({kTiers, 4, release_settled_slabs, hold,
+                       [] { return options().retain_bytes; }, live_caches, beat_magazines});
 }
 
 void note_surplus() {

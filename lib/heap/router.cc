@@ -32,9 +32,9 @@ void reclaim_for_retry() {
   large_unmap_free();
 }
 
-void* refill(ClassId id) {
+void* refill(ClassId id, size_t bytes) {
   ThreadCache* cache = cache_or_birth();
-  if (cache != nullptr) return refill_and_pop(*cache, id);
+  if (cache != nullptr) return refill_and_pop(*cache, id, bytes);
   void* block = take_one(id);
   if (block != nullptr) count_uncached(id);
   return block;
@@ -56,12 +56,12 @@ EP_ALWAYS_INLINE void* zero_tiny(void* block, size_t bytes) {
 }
 
 // Out of line, so that what it saves and restores is not paid for by who finds a block at hand.
-EP_NOINLINE void* allocate_from_slabs(ClassId id) {
+EP_NOINLINE void* allocate_from_slabs(ClassId id, size_t bytes) {
   if (!ensure_booted()) return nullptr;
-  void* block = refill(id);
+  void* block = refill(id, bytes);
   if (EP_UNLIKELY(block == nullptr)) {
     reclaim_for_retry();
-    block = refill(id);
+    block = refill(id, bytes);
     if (block == nullptr) return nullptr;
   }
   visit_zone_of(id, [&](auto blocks) {
@@ -71,10 +71,10 @@ EP_NOINLINE void* allocate_from_slabs(ClassId id) {
   return block;
 }
 
-void* allocate_from_class(ClassId id) {
+void* allocate_from_class(ClassId id, size_t bytes) {
   void* block = visit_zone_of(
       id, [id](auto blocks) { return pop_block<decltype(blocks)>(this_cache(), magazine_of(id)); });
-  return EP_LIKELY(block != nullptr) ? block : allocate_from_slabs(id);
+  return EP_LIKELY(block != nullptr) ? block : allocate_from_slabs(id, bytes);
 }
 
 void* allocate_buddy(size_t bytes, size_t align_bytes, bool* zeroed) {
@@ -178,7 +178,7 @@ EP_NOINLINE void* reallocate_slow(void* block, size_t bytes, size_t small_bytes)
 }  // namespace
 
 void* heap_allocate_slow(size_t bytes) {
-  if (EP_LIKELY(bytes <= kSlabBytesMax)) return allocate_from_slabs(class_of_size(bytes));
+  if (EP_LIKELY(bytes <= kSlabBytesMax)) return allocate_from_slabs(class_of_size(bytes), bytes);
   bool zeroed = false;
   return allocate_above_slabs(bytes, kMinAlignBytes, &zeroed);
 }
@@ -206,7 +206,7 @@ void* heap_allocate_zeroed(size_t bytes) {
 void* heap_allocate_aligned(size_t bytes, size_t align_bytes) {
   if (align_bytes <= kMinAlignBytes) return heap_allocate(bytes);
   ClassId id{};
-  if (aligned_class(bytes, align_bytes, &id)) return allocate_from_class(id);
+  if (aligned_class(bytes, align_bytes, &id)) return allocate_from_class(id, bytes);
   bool zeroed = false;
   return allocate_above_slabs(bytes, align_bytes, &zeroed);
 }

@@ -8,6 +8,7 @@
 #include "buddy/buddy.h"
 #include "heap/foreign.h"
 #include "large/extents.h"
+#include "os/cpu_count.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
 #include "os/numa_pages.h"
@@ -23,6 +24,8 @@ EP_NOINLINE void take_magazines(HeapSnapshot* out) {
   out->threads = table.caches;
   out->lost_threads = table.lost_caches;
   out->slab_peak = table.slab_peak;
+  out->magazine_capacity_bytes = table.capacity_bytes;
+  out->magazine_bound_bytes = table.bound_bytes;
   for (size_t i = 0; i < kClasses; ++i) {
     const MagazineStats& magazines = table.classes[i];
     ClassSnapshot& row = out->classes[i];
@@ -62,6 +65,7 @@ void add_up_classes(HeapSnapshot* out) {
     out->lost_bytes += row.lost_blocks * c.block_bytes;
     out->magazine_requests += row.requests;
     out->magazine_missed += row.missed;
+    out->magazine_events += row.events();
     out->slab.live_blocks += row.live_blocks;
     out->slab.live_bytes += row.live_blocks * c.block_bytes;
     out->slab.mapped_bytes += row.slabs * c.slab_granules * kGranuleBytes;
@@ -148,6 +152,9 @@ void take_snapshot(HeapSnapshot* snapshot) {
   take_large(snapshot);
   snapshot->own_bytes = meta_mapped_bytes() + zone_tables_bytes();
   take_nodes(snapshot);
+  const size_t cpus = usable_cpus().least();
+  snapshot->usable_cpus = cpus == kCpusMax ? 0 : cpus;
+  snapshot->cpu_caches = cpu_caches();
   snapshot->foreign_frees = foreign_frees();
 }
 

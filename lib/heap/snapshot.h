@@ -36,6 +36,10 @@ struct ClassSnapshot {
   uint64_t slabs;
   uint64_t slabs_peak;
   uint64_t slabs_created;
+
+  bool is_used() const { return requests != 0 || slabs_created != 0; }
+  // Batches taken and put back: what the tuner counts time in.
+  uint64_t events() const { return refills + flushes; }
 };
 
 struct TierSnapshot {
@@ -77,6 +81,9 @@ struct HeapSnapshot {
   uint64_t lost_threads;       // whose caches those were
   uint64_t magazine_requests;  // to slab classes
   uint64_t magazine_missed;
+  uint64_t magazine_events;          // batches taken and put back
+  uint64_t magazine_capacity_bytes;  // what magazines have room for, and its bound but for floors
+  uint64_t magazine_bound_bytes;
   uint64_t frames;       // 2 MiB each, mapped
   uint64_t huge_frames;  // of those, asked to be huge pages
   uint64_t large_peak_live_bytes;
@@ -86,8 +93,10 @@ struct HeapSnapshot {
   uint64_t large_reused;
   uint64_t large_remaps;
   uint64_t large_copies;
-  uint64_t own_bytes;   // our records and tables, mapped
-  uint64_t threads;     // with a cache of their own
+  uint64_t own_bytes;    // our records and tables, mapped
+  uint64_t threads;      // with a cache of their own
+  uint64_t usable_cpus;  // os/cpu_count.h; 1 before the process has threads, 0 where none can say
+  uint64_t cpu_caches;
   uint64_t numa_nodes;  // rows beyond one are filled in only where there are several
   NodeSnapshot nodes[kNodesMax];
   bool nodes_have_books;     // frames belong to a node each

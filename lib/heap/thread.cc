@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "heap/processors.h"
 #include "pressure/caretaker.h"
 
 namespace elasticpool {
@@ -34,6 +35,7 @@ ThreadCache* cache_or_birth() {
   if (slot.dead || !g_key_made) return nullptr;
   ThreadCache* cache = make_cache();
   if (cache == nullptr) return nullptr;
+  note_birth();
   // First the slot: setting the key may call calloc.
   slot.cache = cache;
   const int saved_errno = errno;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "magazine/capacity_pool.h"
 #include "magazine/tuner.h"
 #include "os/meta_arena.h"
 #include "percpu/cpu_cache.h"
@@ -25,6 +26,7 @@ struct ClassHistory {
   uint64_t missed = 0;
   uint64_t refills = 0;
   uint64_t flushes = 0;
+  PatternSum pattern;
 };
 
 struct Registry {
@@ -47,6 +49,11 @@ constinit std::atomic<uint64_t> g_uncached[kClasses] = {};
 constinit std::atomic<uint64_t> g_uncached_taken_bytes{0};
 // How much the slabs have to take before how full they are is noted again.
 constinit std::atomic<uint64_t> g_next_peak_bytes{kPeakStepBytes};
+constinit CapacityPool g_pool;
+// How many the pool is shared by: caches that are not lost. Off by one in a child that was forked
+// by a handler in the middle of a birth or a death.
+constinit std::atomic<int32_t> g_sharers{0};
+constinit std::atomic<uint32_t> g_beats{0};
 
 constexpr auto kFirstSlot = static_cast<uint32_t>(sizeof(ThreadCache) / sizeof(uintptr_t));
 constexpr auto kEndSlot = static_cast<uint32_t>(kCacheBytes / sizeof(uintptr_t));
@@ -63,6 +70,13 @@ void* block_of_step(ClassId id, uintptr_t step) {
 }
 
 ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
+
+size_t bound_bytes() { return capacity_bound(options().magazine_total_bytes, slab_bytes()); }
+
+size_t share_bytes(size_t bound) {
+  const int32_t sharers = g_sharers.load(std::memory_order_relaxed);
+  return fair_share(bound, sharers > 0 ? static_cast<size_t>(sharers) : 1);
+}
 
 size_t held_blocks(const ThreadCache& cache, ClassId id) {
   return size_t{cache.top_slot(magazine_of(id))} - cache.use[index_of(id)].base.get();
@@ -103,7 +117,7 @@ void put_back_all(ThreadCache& cache, ClassId id) {
 }
 
 // Moves the magazine to an array of `slots`, 0: to none; what does not fit must have been put back
-// before.
+// before, and what it grows by drawn from the pool. What it shrinks by goes back there.
 void resize(ThreadCache& cache, ClassId id, uint32_t slots) {
   ClassUse& use = cache.use[index_of(id)];
   const size_t magazine = magazine_of(id);
@@ -124,27 +138,86 @@ void resize(ThreadCache& cache, ClassId id, uint32_t slots) {
   use.slots.set(slots);
   cache.set_top_slot(magazine, base + held);
   cache.limit[magazine] = static_cast<uint16_t>(base + capacity);
-  cache.capacity_bytes += capacity * block_bytes;
-  cache.capacity_bytes -= capacity_of(old_slots, block_bytes) * block_bytes;
+  const size_t bytes = capacity * block_bytes;
+  const size_t old_bytes = capacity_of(old_slots, block_bytes) * block_bytes;
+  cache.capacity_bytes.set(cache.capacity_bytes.get() + bytes - old_bytes);
+  if (old_bytes > bytes) g_pool.give(old_bytes - bytes);
   if (old_slots != 0) cache.space.give(record, old_base, old_slots);
+}
+
+void halve(ThreadCache& cache, ClassId id) {
+  const uint32_t slots = cache.use[index_of(id)].slots.get();
+  put_back_all(cache, id);
+  resize(cache, id, slots > kSlotsMin ? slots / 2 : 0);
+}
+
+// Somebody was refused below its share, or the bound has fallen: a thread above its own share
+// halves its largest magazines.
+void shrink_to_share(ThreadCache& cache) {
+  const size_t bound = bound_bytes();
+  const size_t share = share_bytes(bound);
+  if (cache.capacity_bytes.get() <= share) return;
+  if (!g_pool.is_wanted() && g_pool.bytes() <= bound) return;
+  while (cache.capacity_bytes.get() > share) {
+    size_t largest = 0;
+    size_t most_bytes = 0;
+    for (size_t i = 0; i < kClasses; ++i) {
+      const size_t block_bytes = kSizeClasses[i].block_bytes;
+      const size_t bytes = capacity_of(cache.use[i].slots.get(), block_bytes) * block_bytes;
+      if (bytes <= most_bytes) continue;
+      largest = i;
+      most_bytes = bytes;
+    }
+    halve(cache, class_at(largest));
+  }
+}
+
+// Lets go of what had no event since the last time that this was done; events may be rare, hence by
+// the helper's beat.
+void rest(ThreadCache& cache) {
+  const uint32_t beats = g_beats.load(std::memory_order_relaxed);
+  if (EP_LIKELY(beats - cache.rested_beat < kIdleBeats)) return;
+  const uint32_t events_since = cache.events - cache.rested_event;
+  for (size_t i = 0; i < kClasses; ++i) {
+    const ClassUse& use = cache.use[i];
+    if (use.slots.get() == 0 || cache.events - use.last_event < events_since) continue;
+    put_back_all(cache, class_at(i));
+    resize(cache, class_at(i), 0);
+  }
+  cache.rested_beat = beats;
+  cache.rested_event = cache.events;
 }
 
 // Empties and halves what was not used for a while.
 void tick(ThreadCache& cache) {
   cache.next_tick = cache.events + kTickEvents;
+  shrink_to_share(cache);
   for (size_t i = 0; i < kClasses; ++i) {
     ClassUse& use = cache.use[i];
-    const uint32_t slots = use.slots.get();
-    if (slots == 0 || cache.events - use.last_event < kIdleEvents) continue;
-    put_back_all(cache, class_at(i));
-    resize(cache, class_at(i), slots > kSlotsMin ? slots / 2 : 0);
+    if (use.slots.get() == 0 || cache.events - use.last_event < kIdleEvents) continue;
+    halve(cache, class_at(i));
     use.last_event = cache.events;
   }
 }
 
-size_t room_bytes_of(const ThreadCache& cache) {
-  const size_t budget_bytes = options().magazine_bytes;
-  return budget_bytes > cache.capacity_bytes ? budget_bytes - cache.capacity_bytes : 0;
+// Grows the magazine if it should and may.
+void grow(ThreadCache& cache, ClassId id, bool hot) {
+  const size_t block_bytes = block_bytes_of(id);
+  const size_t own_bytes = cache.capacity_bytes.get();
+  const size_t budget_room = saturating_subtract(options().magazine_bytes, own_bytes);
+  const uint32_t slots = cache.use[index_of(id)].slots.get();
+  const uint32_t wanted = grown_slots(slots, hot, block_bytes, budget_room);
+  if (wanted == slots) return;
+  const size_t bound = bound_bytes();
+  const size_t added =
+      (capacity_of(wanted, block_bytes) - capacity_of(slots, block_bytes)) * block_bytes;
+  const bool within_share = own_bytes + added <= share_bytes(bound);
+  if (!within_share && g_pool.is_wanted()) return;
+  if (added <= g_pool.room_bytes(own_bytes, bound) && g_pool.draw(added, own_bytes, bound)) {
+    if (within_share) g_pool.answer();
+    return resize(cache, id, wanted);
+  }
+  if (within_share) g_pool.want();
 }
 
 // Lets go of the magazine that was longest without an event, if that is long enough ago.
@@ -171,7 +244,7 @@ void move_pops(ThreadCache& cache, ClassId id) {
 }
 
 // Counts a miss or an overflow and lets the magazine grow; its capacity, 0 where the thread's
-// budget is used up.
+// budget, or what it may draw of the process', is used up.
 uint32_t note_event(ThreadCache& cache, ClassId id) {
   ClassUse& use = cache.use[index_of(id)];
   ++cache.events;
@@ -179,14 +252,13 @@ uint32_t note_event(ThreadCache& cache, ClassId id) {
   use.last_event = cache.events;
   move_pops(cache, id);
   if (cache.events - cache.next_tick < UINT32_MAX / 2) tick(cache);
-  const size_t block_bytes = block_bytes_of(id);
-  uint32_t slots = grown_slots(use.slots.get(), hot, block_bytes, room_bytes_of(cache));
-  if (slots == 0) {
+  rest(cache);
+  grow(cache, id, hot);
+  if (use.slots.get() == 0) {
     evict_idlest(cache);
-    slots = grown_slots(0, hot, block_bytes, room_bytes_of(cache));
+    grow(cache, id, hot);
   }
-  if (slots != use.slots.get()) resize(cache, id, slots);
-  return capacity_of(slots, block_bytes);
+  return capacity_of(use.slots.get(), block_bytes_of(id));
 }
 
 void add_history(const ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
@@ -196,6 +268,7 @@ void add_history(const ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
     history.missed += cache.use[i].missed.get();
     history.refills += cache.use[i].refills.get();
     history.flushes += cache.use[i].flushes.get();
+    cache.use[i].pattern.add_to(&history.pattern);
   }
 }
 
@@ -261,7 +334,7 @@ EP_NOINLINE void note_slab_peak(uint64_t now_bytes) {
 
 constinit ThreadCache g_vacant_cache;
 
-void* refill_and_pop(ThreadCache& cache, ClassId id) {
+void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes) {
   ClassUse& use = cache.use[index_of(id)];
   const uint32_t capacity = note_event(cache, id);
   void* batch[kBatchMax];
@@ -271,6 +344,7 @@ void* refill_and_pop(ThreadCache& cache, ClassId id) {
   if (count == 0) return nullptr;
   use.missed.add(1);
   use.refills.add(1);
+  use.pattern.record(id, bytes, static_cast<uint32_t>(count));
   // Upside down: the lowest address is handed out first.
   size_t top = cache.top_slot(magazine_of(id));
   for (size_t i = count; i-- > 1;) cache.slot(++top) = step_of_block(id, batch[i]);
@@ -316,6 +390,8 @@ ThreadCache* make_cache() {
   if (memory == nullptr) return nullptr;
   auto* cache = new (memory) ThreadCache;
   cache->magazine_by_bytes = kMagazineByBytes;
+  cache->rested_beat = g_beats.load(std::memory_order_relaxed);
+  g_sharers.fetch_add(1, std::memory_order_relaxed);
   LockGuard guard(g_registry.lock);
   cache->generation = g_registry.generation;
   g_registry.caches.push_front(cache);
@@ -332,6 +408,7 @@ void flush_all(ThreadCache& cache) {
 
 void retire_cache(ThreadCache* cache) {
   flush_all(*cache);
+  g_sharers.fetch_sub(1, std::memory_order_relaxed);
   LockGuard guard(g_registry.lock);
   g_registry.caches.remove(cache);
   add_history(*cache);
@@ -341,6 +418,8 @@ void retire_cache(ThreadCache* cache) {
 
 void magazine_stats(MagazineTable* table) {
   *table = {};
+  table->capacity_bytes = g_pool.bytes();
+  table->bound_bytes = bound_bytes();
   LockGuard guard(g_registry.lock);
   table->slab_peak = g_registry.slab_peak;
   for (size_t i = 0; i < kClasses; ++i) start_sum(i, &table->classes[i]);
@@ -349,6 +428,25 @@ void magazine_stats(MagazineTable* table) {
     const bool is_lost = cache->generation != g_registry.generation;
     ++(is_lost ? table->lost_caches : table->caches);
     for (size_t i = 0; i < kClasses; ++i) add_cache(*cache, i, is_lost, &table->classes[i]);
+  }
+}
+
+void class_tuning(ClassId id, ClassTuning* tuning) {
+  LockGuard guard(g_registry.lock);
+  *tuning = {};
+  tuning->pattern = g_registry.history[index_of(id)].pattern;
+  for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
+       cache = CacheList::next(cache)) {
+    const ClassUse& use = cache->use[index_of(id)];
+    use.pattern.add_to(&tuning->pattern);
+    if (cache->generation != g_registry.generation) continue;
+    const uint64_t capacity = capacity_of(use.slots.peek(), block_bytes_of(id));
+    if (capacity == 0) continue;
+    const bool first = tuning->magazines++ == 0;
+    tuning->capacity_blocks += capacity;
+    tuning->capacity_blocks_max = std::max(tuning->capacity_blocks_max, capacity);
+    tuning->capacity_blocks_min =
+        first ? capacity : std::min(tuning->capacity_blocks_min, capacity);
   }
 }
 
@@ -362,6 +460,12 @@ size_t live_caches() {
   return count;
 }
 
+void beat_magazines() {
+  g_beats.fetch_add(1, std::memory_order_relaxed);
+  // Who wanted room may sleep by now.
+  g_pool.answer();
+}
+
 void count_uncached(ClassId id) {
   g_uncached[index_of(id)].fetch_add(1, std::memory_order_relaxed);
 }
@@ -371,7 +475,11 @@ void threads_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS { g_registry.lock.lock
 void threads_unlock_after_fork(bool in_child, ThreadCache* survivor) EP_NO_THREAD_SAFETY_ANALYSIS {
   if (in_child) {
     ++g_registry.generation;
-    if (survivor != &g_vacant_cache) survivor->generation = g_registry.generation;
+    // What the lost caches could hold is nobody's: their blocks are.
+    const bool has_cache = survivor != &g_vacant_cache;
+    if (has_cache) survivor->generation = g_registry.generation;
+    g_sharers.store(has_cache ? 1 : 0, std::memory_order_relaxed);
+    g_pool.restart(survivor->capacity_bytes.get());
   }
   g_registry.lock.unlock_after_fork(in_child);
 }

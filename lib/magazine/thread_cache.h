@@ -24,7 +24,14 @@
 //               where their threads were at rest; else off by what those did while fork copied, and
 //               a batch that was on its way between a magazine and the slabs is in neither.
 // Capacities    the tuner (tuner.h) doubles what misses often and halves what is idle, within
-//               MEMPOOL_MAGAZINE_BYTES for the thread.
+//               MEMPOOL_MAGAZINE_BYTES for the thread, and for the process within what
+//               capacity_pool.h says.
+// Sleep         a thread that sleeps keeps what it has in its magazines: to take it away would cost
+//               every malloc and free a check whether somebody does. It is bounded, not returned:
+//               by the thread's budget, and together with all other threads' by the pool. What a
+//               thread can do itself it does at its misses and overflows: classes that were idle
+//               for kIdleBeats beats of the helper (2 to 4 s) are emptied. So one that wakes now
+//               and then keeps what it uses then.
 #pragma once
 
 #include <array>
@@ -37,6 +44,7 @@
 #include "base/owner_cell.h"
 #include "base/units.h"
 #include "magazine/magazine_index.h"
+#include "magazine/request_pattern.h"
 #include "magazine/slot_space.h"
 #include "magazine/tuner.h"
 #include "slab/size_classes.h"
@@ -51,6 +59,7 @@ struct ClassUse {
   OwnerCell<uint64_t> flushes;  // batches put back
   OwnerCell<uint64_t> missed;   // requests that found the magazine empty
   OwnerCell<uint64_t> popped;   // pops that the top counts no more
+  RequestPattern pattern;
 };
 
 struct ThreadCache {
@@ -67,9 +76,11 @@ struct ThreadCache {
   ClassUse use[kClasses];
   SlotSpace space;
   Link<ThreadCache> link;
-  size_t capacity_bytes = 0;  // sum over the classes of capacity * block size
-  uint32_t events = 0;        // misses and overflows so far
+  OwnerCell<size_t> capacity_bytes;  // sum over the classes of capacity * block size
+  uint32_t events = 0;               // misses and overflows so far
   uint32_t next_tick = 0;
+  uint32_t rested_beat = 0;   // when idle classes were last looked for by the helper's beats,
+  uint32_t rested_event = 0;  // and by events
   // Of its process, by the forks that led to it: see Registry. Guarded by the registry's lock.
   uint32_t generation = 0;
   // Bytes of blocks that this thread took out of slabs, less those it put back: modulo 2^64, as it
@@ -115,8 +126,9 @@ static_assert(kCacheBytes / sizeof(uintptr_t) <= UINT16_MAX, "a slot's number ha
 
 extern ThreadCache g_vacant_cache;
 
-// Fills the magazine of an empty class and pops one block of it; nullptr when the system refuses.
-void* refill_and_pop(ThreadCache& cache, ClassId id);
+// Fills the magazine of an empty class and pops one block of it, for a request of `bytes`; nullptr
+// when the system refuses.
+void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes);
 // Makes room in a full magazine and pushes.
 void flush_and_push(ThreadCache& cache, ClassId id, void* block);
 // Without a cache: one block through percpu/.
@@ -159,12 +171,28 @@ struct MagazineTable {
   uint64_t caches = 0;
   uint64_t lost_caches = 0;
   SlabPeak slab_peak;
+  uint64_t capacity_bytes = 0;  // what the magazines of living threads have room for
+  uint64_t bound_bytes = 0;     // of that, but for the floors (capacity_pool.h)
 };
 // Exact while the owners do nothing; else each cell is of a moment of its own.
 // Cost  one lock, which holds up births and deaths of threads; 5 KiB are read of each cache.
 void magazine_stats(MagazineTable* table);
+
+// What the tuner knows and has chosen for a class.
+struct ClassTuning {
+  uint64_t magazines = 0;        // threads that have one now
+  uint64_t capacity_blocks = 0;  // of all of them
+  uint64_t capacity_blocks_min = 0;
+  uint64_t capacity_blocks_max = 0;
+  PatternSum pattern;  // of dead and lost threads, too
+};
+// As exact as magazine_stats(). Cost  one lock, 100 bytes are read of each cache.
+void class_tuning(ClassId id, ClassTuning* tuning);
+
 // Threads that have a cache.
 size_t live_caches();
+// Time passes: the helper calls it once a round.
+void beat_magazines();
 // Requests that were served without a cache.
 void count_uncached(ClassId id);
 

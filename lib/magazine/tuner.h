@@ -1,11 +1,15 @@
 // How large a magazine should be.
 //
-// Pure: numbers in, numbers out; no clock (time is counted in misses and overflows), no lock.
+// Pure: numbers in, numbers out; no clock (time is counted in misses and overflows, and in beats of
+// somebody else's clock), no lock.
 //
 // Growth    a class that misses or overflows twice within kHotEvents events of its thread doubles.
 // Shrinking a class without an event for kIdleEvents of them is emptied and halved.
+//           So is, where the helper beats the time, one without an event for kIdleBeats of its
+//           beats: the thread has other things to do, or has slept meanwhile.
 // Bounds    a magazine holds at most kSlotsMax - 1 blocks and kMagazineBytesMax bytes (or
-//           kBlocksMin blocks where those are larger); all of a thread's at most its budget.
+//           kBlocksMin blocks where those are larger); all of a thread's at most its budget; those
+//           of all threads what capacity_pool.h says.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +27,8 @@ inline constexpr uint32_t kBlocksMin = 2;
 inline constexpr uint32_t kHotEvents = 64;
 inline constexpr uint32_t kTickEvents = 256;
 inline constexpr uint32_t kIdleEvents = 512;
+// Two to four seconds: see pressure/caretaker.h.
+inline constexpr uint32_t kIdleBeats = 8;
 
 // Slots (a power of two, sentinel included) of a class's largest magazine.
 constexpr uint32_t slots_max(size_t block_bytes) {

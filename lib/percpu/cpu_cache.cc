@@ -23,8 +23,9 @@ struct SlabHome {
 
 namespace {
 
-// CPU numbers are folded into this many caches; each is made when a thread first runs there.
-constexpr size_t kCpuCachesMax = 256;
+// CPUs that are told apart (modulo this), and the caches that they share.
+constexpr size_t kCpuNumbers = 1024;
+constexpr size_t kCpuCachesMax = UINT8_MAX;
 // Partial slabs by how full they are: the fullest bucket is drawn from first, and last of all those
 // whose free pages went back.
 constexpr unsigned kBuckets = 4;
@@ -49,6 +50,16 @@ struct NodeBin : SlabHome {
 
 constinit CpuCache g_first_cache;
 constinit std::atomic<CpuCache*> g_caches[kCpuCachesMax] = {};
+// Which cache a CPU has, counted from 1; 0 until a thread runs there. So CPUs that the process may
+// not use have none, whatever their numbers, and where fewer may be used at once than there are
+// (a quota), they share.
+constinit std::atomic<uint8_t> g_cache_of_cpu[kCpuNumbers] = {};
+// What follows is guarded by the first cache's lock. Caches in use, the nodes that they are for (on
+// no node are more of them than g_caches_a_node), and how many CPUs had to share one so far.
+constinit size_t g_caches_a_node EP_GUARDED_BY(g_first_cache.lock) = 1;
+constinit size_t g_caches_used EP_GUARDED_BY(g_first_cache.lock) = 0;
+constinit NodeId g_node_of_cache[kCpuCachesMax] EP_GUARDED_BY(g_first_cache.lock) = {};
+constinit size_t g_sharing_cpus EP_GUARDED_BY(g_first_cache.lock) = 0;
 constinit NodeBin g_bins[kNodesMax][kClasses];
 constinit std::atomic<NodeId (*)(CpuId)> g_node_of_cpu{nullptr};
 
@@ -80,8 +91,33 @@ CpuCache* publish_cpu_cache(std::atomic<CpuCache*>& slot) {
   return cache;
 }
 
+// A cache of the CPU's node for it: another one, or, where there are as many as may be, each in
+// turn; counted from 1.
+EP_NOINLINE uint8_t choose_cache(CpuId cpu) {
+  std::atomic<uint8_t>& chosen = g_cache_of_cpu[index_of(cpu) % kCpuNumbers];
+  const NodeId node = node_of(cpu);
+  LockGuard guard(g_first_cache.lock);
+  if (chosen.load(std::memory_order_relaxed) != 0) return chosen.load(std::memory_order_relaxed);
+  uint8_t of_node[kCpuCachesMax];
+  size_t count = 0;
+  for (size_t i = 0; i < g_caches_used; ++i) {
+    if (g_node_of_cache[i] == node) of_node[count++] = static_cast<uint8_t>(i);
+  }
+  uint8_t index = 0;
+  if (count < g_caches_a_node && g_caches_used < kCpuCachesMax) {
+    index = static_cast<uint8_t>(g_caches_used++);
+    g_node_of_cache[index] = node;
+  } else if (count > 0) {
+    index = of_node[g_sharing_cpus++ % count];
+  }
+  chosen.store(static_cast<uint8_t>(index + 1), std::memory_order_relaxed);
+  return static_cast<uint8_t>(index + 1);
+}
+
 CpuCache& cache_of(CpuId cpu) {
-  const size_t index = index_of(cpu) % kCpuCachesMax;
+  uint8_t chosen = g_cache_of_cpu[index_of(cpu) % kCpuNumbers].load(std::memory_order_relaxed);
+  if (EP_UNLIKELY(chosen == 0)) chosen = choose_cache(cpu);
+  const size_t index = size_t{chosen} - 1;
   if (index == 0) return g_first_cache;
   // order[cpu-cache]: sees the whole cache that publish_cpu_cache() made.
   CpuCache* cache = g_caches[index].load(std::memory_order_acquire);
@@ -267,6 +303,30 @@ size_t release_current([[maybe_unused]] CpuCache& cache, Slab*& current) EP_REQU
   return bytes;
 }
 
+// A current slab goes to its bin as a partial one, or back whole if it is empty.
+void put_current_into_bin([[maybe_unused]] CpuCache& cache, Slab*& current)
+    EP_REQUIRES(cache.lock) {
+  NodeBin& bin = bin_of(current->node, current->class_id);
+  LockGuard guard(bin.lock);
+  if (current->free_count == current->blocks) {
+    ++bin.stats.destroyed;
+    --bin.stats.slabs;
+    slab_destroy(current);
+  } else {
+    current->home.store(&bin, std::memory_order_relaxed);
+    list_partial(bin, current);
+  }
+  current = nullptr;
+}
+
+// From here on CPUs choose anew. Who has read the old choice goes on with that cache: slower, never
+// wrong; and what it leaves there release_slabs() finds.
+void forget_choices() EP_REQUIRES(g_first_cache.lock) {
+  for (std::atomic<uint8_t>& chosen : g_cache_of_cpu) chosen.store(0, std::memory_order_relaxed);
+  g_caches_used = 0;
+  g_sharing_cpus = 0;
+}
+
 // Locks whoever is home to the slab; the home cannot change while its lock is held. (Which lock
 // that is, only the loop knows: no annotation can say it, here and in put_blocks().)
 SlabHome* lock_home(Slab* slab, SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
@@ -357,6 +417,27 @@ size_t release_settled_slabs() {
 void set_node_of_cpu(NodeId (*node_of_cpu)(CpuId)) {
   // order[node-of-cpu]: publishes the table that the function reads.
   g_node_of_cpu.store(node_of_cpu, std::memory_order_release);
+  LockGuard guard(g_first_cache.lock);
+  forget_choices();
+}
+
+void choose_cpu_caches(size_t a_node) {
+  {
+    LockGuard guard(g_first_cache.lock);
+    g_caches_a_node = a_node;
+    forget_choices();
+  }
+  for_each_cache([](CpuCache& cache) {
+    LockGuard guard(cache.lock);
+    for (Slab*& current : cache.current) {
+      if (current != nullptr) put_current_into_bin(cache, current);
+    }
+  });
+}
+
+size_t cpu_caches() {
+  LockGuard guard(g_first_cache.lock);
+  return g_caches_used;
 }
 
 NodeId current_node() { return node_of(current_cpu()); }

@@ -1,5 +1,10 @@
 // Each CPU's current slabs, and the node's slabs behind them.
 //
+// CPUs         only those that a thread has run on have a cache: so there are no more of them than
+//              in the affinity mask, whatever their numbers. And no more than a quota lets run at
+//              once: under one of 2 CPUs on a host of 64, threads come to run on all 64, and would
+//              leave a current slab of each class on every one. CPUs share a cache then, on each
+//              node for itself. A process without threads has one.
 // What it is   a CPU has at most one current slab a class. It is filled from the node's bin: a
 //              partial slab, the fullest first, else a new one. When its last block is taken it
 //              goes to the bin as full; when blocks come home there it is partial again; when all
@@ -60,6 +65,12 @@ size_t release_settled_slabs();
 // Which node a CPU belongs to: 0 unless the host has more than one (heap/ sets it after boot).
 void set_node_of_cpu(NodeId (*node_of_cpu)(CpuId));
 NodeId current_node();
+
+// The CPUs choose their caches anew, at most so many different ones a node (at first one); all
+// current slabs go to their bins.
+void choose_cpu_caches(size_t a_node);
+// Caches that CPUs have chosen since.
+size_t cpu_caches();
 
 void percpu_lock_for_fork();
 void percpu_unlock_after_fork(bool in_child);

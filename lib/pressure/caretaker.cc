@@ -111,6 +111,7 @@ void run() {
   while (g_stop.load(std::memory_order_relaxed) == 0) {
     const uint64_t made = g_threads_made.load(std::memory_order_relaxed);
     const bool busy = rounds.round();
+    g_hooks.beat();
     alone = g_hooks.threads() > 1 ? 0 : alone + 1;
     if (alone >= kRoundsAlone) {
       // Nobody will come back for what is idle now.

@@ -37,6 +37,8 @@ struct CaretakerHooks {
   size_t (*bound_bytes)();
   // Threads that use the heap: what is known of how many there are.
   size_t (*threads)();
+  // Time has passed: once a round.
+  void (*beat)();
 };
 inline constexpr size_t kWatchedTiersMax = 4;
 

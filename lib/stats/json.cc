@@ -1,6 +1,7 @@
 // The report for programs: one JSON object, every number an integer.
 #include "base/text_writer.h"
 #include "heap/snapshot.h"
+#include "heap/tuner_view.h"
 #include "os/process.h"
 #include "stats/report.h"
 #include "tune/options.h"
@@ -101,6 +102,9 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.number("cached_blocks", heap.cached_blocks);
   json.number("cached_bytes", heap.cached_bytes);
   json.number("threads", heap.threads);
+  json.number("events", heap.magazine_events);
+  json.number("capacity_bytes", heap.magazine_capacity_bytes);
+  json.number("bound_bytes", heap.magazine_bound_bytes);
   json.close('}');
   write_tier(json, "slab", heap.slab);
   write_slab_peak(json, heap.slab_peak);
@@ -150,7 +154,9 @@ void write_classes(JsonWriter& json, const HeapSnapshot& heap) {
   json.open("classes", '[');
   for (size_t i = 0; i < kClasses; ++i) {
     const ClassSnapshot& row = heap.classes[i];
-    if (row.requests == 0 && row.slabs_created == 0) continue;
+    if (!row.is_used()) continue;
+    ClassTuning tuning;
+    class_tuning(ClassId{static_cast<uint8_t>(i)}, &tuning);
     json.open(nullptr, '{');
     json.number("size", kSizeClasses[i].block_bytes);
     json.number("requests", row.requests);
@@ -163,9 +169,33 @@ void write_classes(JsonWriter& json, const HeapSnapshot& heap) {
     json.number("slabs", row.slabs);
     json.number("slabs_peak", row.slabs_peak);
     json.number("slab_bytes", row.slabs * kSizeClasses[i].slab_granules * kGranuleBytes);
+    json.number("magazines", tuning.magazines);
+    json.number("capacity", tuning.capacity_blocks);
+    json.number("capacity_min", tuning.capacity_blocks_min);
+    json.number("capacity_max", tuning.capacity_blocks_max);
+    json.number("sampled", tuning.pattern.weight());
+    json.number("unused_bytes_estimated", tuning.pattern.unused_bytes_of(row.live_blocks));
     json.close('}');
   }
   json.close(']');
+}
+
+// All of it estimates: see tuner_view.h.
+void write_pattern(JsonWriter& json, const HeapSnapshot& heap) {
+  TunerView view;
+  take_tuner_view(heap, &view);
+  json.open("pattern", '{');
+  json.number("unused_bytes_estimated", view.unused_bytes);
+  json.open("classes_to_add", '[');
+  for (size_t i = 0; i < view.advice_count; ++i) {
+    json.open(nullptr, '{');
+    json.number("size", view.advice[i].added.block_bytes);
+    json.number("splits", block_bytes_of(view.advice[i].id));
+    json.number("saved_bytes_estimated", view.advice[i].added.saved_bytes);
+    json.close('}');
+  }
+  json.close(']');
+  json.close('}');
 }
 
 }  // namespace
@@ -199,10 +229,13 @@ void write_json(ReportSink sink, void* context) {
   json.number("minor", faults.minor);
   json.number("major", faults.major);
   json.close('}');
+  json.number("usable_cpus", heap.usable_cpus);
+  json.number("cpu_caches", heap.cpu_caches);
   write_nodes(json, heap);
   json.number("foreign_frees", heap.foreign_frees);
   write_tiers(json, heap);
   write_classes(json, heap);
+  write_pattern(json, heap);
   json.close('}');
   out.text("\n");
   out.flush();

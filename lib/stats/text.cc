@@ -1,6 +1,7 @@
 // The report for a person.
 #include "base/text_writer.h"
 #include "heap/snapshot.h"
+#include "heap/tuner_view.h"
 #include "os/process.h"
 #include "stats/report.h"
 #include "tune/options.h"
@@ -36,6 +37,11 @@ void write_process(TextWriter& out, const HeapSnapshot& heap) {
               "at most: a page that was never touched counts too");
   out.text("  page faults").pad_to(22).decimal(faults.minor).text(" minor, ");
   out.decimal(faults.major).text(" major\n");
+  if (heap.threads > 1 && heap.usable_cpus != 0) {
+    out.text("  usable CPUs").pad_to(22).decimal(heap.usable_cpus).pad_to(36);
+    out.text("of the affinity mask and the cgroup's quota; ").decimal(heap.cpu_caches);
+    out.text(" have slabs\n");
+  }
   if (heap.numa_nodes > 1) out.text("  NUMA nodes").pad_to(22).decimal(heap.numa_nodes).text("\n");
   if (heap.foreign_frees > 0) {
     out.text("  foreign frees").pad_to(22).decimal(heap.foreign_frees).pad_to(36);
@@ -48,7 +54,9 @@ void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
   out.text("\ntiers\n  magazines").pad_to(14).percent(served, heap.magazine_requests);
   out.text(" of ").decimal(heap.magazine_requests).text(" requests up to 32 KiB served; ");
   out.decimal(heap.cached_blocks).text(" blocks (").human_bytes(heap.cached_bytes);
-  out.text(") cached by ").decimal(heap.threads).text(" threads\n");
+  out.text(") cached by ").decimal(heap.threads).text(" threads,\n").pad_to(14);
+  out.text("which have room for ").human_bytes(heap.magazine_capacity_bytes).text(" of at most ");
+  out.human_bytes(heap.magazine_bound_bytes).text("\n");
   out.text("  slabs").pad_to(14).human_bytes(heap.slab.live_bytes).text(" live in ");
   out.human_bytes(heap.slab.mapped_bytes).text(" of slabs: ");
   out.percent(heap.slab.live_bytes, heap.slab.mapped_bytes).text(" used");
@@ -105,17 +113,55 @@ void write_nodes(TextWriter& out, const HeapSnapshot& heap) {
   }
 }
 
+// A class with less than this part of all batches is idle.
+constexpr uint64_t kIdleShare = 1000;
+
+// The last three columns are the tuner's: the class's share of all batches that moved between
+// magazines and slabs, the blocks that its magazines have room for now, and an estimate.
+void write_class(TextWriter& out, const HeapSnapshot& heap, size_t index) {
+  const ClassSnapshot& row = heap.classes[index];
+  const size_t block_bytes = kSizeClasses[index].block_bytes;
+  const uint64_t slab_bytes = row.slabs * kSizeClasses[index].slab_granules * kGranuleBytes;
+  ClassTuning tuning;
+  class_tuning(ClassId{static_cast<uint8_t>(index)}, &tuning);
+  out.decimal_at(7, block_bytes).decimal_at(18, row.requests).pad_to(20);
+  out.percent(row.requests - row.missed, row.requests).decimal_at(37, row.refills);
+  out.decimal_at(48, row.live_blocks).decimal_at(58, row.cached_blocks);
+  out.decimal_at(66, row.slabs).pad_to(68);
+  out.percent(row.live_blocks * block_bytes, slab_bytes).pad_to(76);
+  const uint64_t events = row.events();
+  if (events * kIdleShare < heap.magazine_events) {
+    out.text("idle");
+  } else {
+    out.percent(events, heap.magazine_events);
+  }
+  out.decimal_at(90, tuning.capacity_blocks).pad_to(92);
+  const uint64_t known_blocks = tuning.pattern.weight() == 0 ? 0 : row.live_blocks;
+  out.percent(tuning.pattern.unused_bytes_of(row.live_blocks), known_blocks * block_bytes);
+  out.text("\n");
+}
+
 void write_classes(TextWriter& out, const HeapSnapshot& heap) {
-  out.text("\n  class     requests  magazine    refills       live     cached    slabs   used\n");
+  out.text(
+      "\n  class   requests  magazine  refills       live    cached   slabs  used    batches   "
+      "room  unused\n");
   for (size_t i = 0; i < kClasses; ++i) {
-    const ClassSnapshot& row = heap.classes[i];
-    if (row.requests == 0 && row.slabs_created == 0) continue;
-    const uint64_t slab_bytes = row.slabs * kSizeClasses[i].slab_granules * kGranuleBytes;
-    out.decimal_at(7, kSizeClasses[i].block_bytes).decimal_at(20, row.requests).pad_to(24);
-    out.percent(row.requests - row.missed, row.requests).decimal_at(41, row.refills);
-    out.decimal_at(52, row.live_blocks).decimal_at(63, row.cached_blocks);
-    out.decimal_at(72, row.slabs).pad_to(74);
-    out.percent(row.live_blocks * kSizeClasses[i].block_bytes, slab_bytes).text("\n");
+    if (heap.classes[i].is_used()) write_class(out, heap, i);
+  }
+}
+
+void write_pattern(TextWriter& out, const HeapSnapshot& heap) {
+  TunerView view;
+  take_tuner_view(heap, &view);
+  out.text("\npattern of sizes, estimated from the misses\n  unused").pad_to(14);
+  out.human_bytes(view.unused_bytes).text(" within live blocks up to 32 KiB: ");
+  out.percent(view.unused_bytes, heap.slab.live_bytes).text(" of them\n");
+  for (size_t i = 0; i < view.advice_count; ++i) {
+    const NewClass& added = view.advice[i].added;
+    out.text("  new class").pad_to(14).decimal(added.block_bytes).text(" bytes, beside ");
+    out.decimal(block_bytes_of(view.advice[i].id)).text(": would save about ");
+    out.human_bytes(added.saved_bytes).text(", ").percent(added.saved_bytes, heap.live_bytes());
+    out.text(" of all that is live\n");
   }
 }
 
@@ -145,6 +191,7 @@ void write_text(ReportSink sink, void* context) {
   write_tiers(out, heap);
   write_nodes(out, heap);
   write_classes(out, heap);
+  write_pattern(out, heap);
   write_options(out);
   out.flush();
 }

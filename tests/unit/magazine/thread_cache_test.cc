@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <barrier>
 #include <random>
+#include <thread>
 #include <unordered_set>
 #include <vector>
 
+#include "magazine/capacity_pool.h"
 #include "magazine/tuner.h"
 #include "percpu/cpu_cache.h"
 #include "percpu_zones.h"
@@ -29,7 +32,7 @@ MagazineStats magazine_stats_of(ClassId id) {
 void* allocate(ThreadCache& cache, ClassId id) {
   const size_t magazine = magazine_of(id);
   const uintptr_t step = cache.slot(cache.top_slot(magazine));
-  if (step == 0) return refill_and_pop(cache, id);
+  if (step == 0) return refill_and_pop(cache, id, block_bytes_of(id));
   cache.top[magazine].add(ThreadCache::kPop);
   return reinterpret_cast<void*>(step << shape_of(zone_kind_of(id)).step_shift);
 }
@@ -61,6 +64,7 @@ class Magazines : public testing::Test {
     MagazineTable magazines;
     magazine_stats(&magazines);
     EXPECT_EQ(magazines.caches, 0U);
+    EXPECT_EQ(magazines.capacity_bytes, 0U) << "all that was drawn has been given back";
     release_slabs();
     for (size_t i = 0; i < kClasses; ++i) {
       EXPECT_EQ(test::slab_stats_of(class_at(i)).blocks_out, 0U) << "class " << i;
@@ -167,6 +171,168 @@ TEST_F(Magazines, TheBudgetOfAThreadHoldsWhateverItUses) {
   }
 }
 
+void set_bound(const char* setting) {
+  const char* const environment[] = {setting, nullptr};
+  load_options(environment, false, [](const char*, size_t) {});
+}
+
+MagazineTable magazine_table() {
+  MagazineTable table;
+  magazine_stats(&table);
+  return table;
+}
+
+size_t cached_bytes_of_all() {
+  const MagazineTable table = magazine_table();
+  size_t bytes = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    bytes += table.classes[i].cached_blocks * kSizeClasses[i].block_bytes;
+  }
+  return bytes;
+}
+
+// Until the magazines of these classes are as large as they get.
+void use_classes(ThreadCache& cache, size_t first, size_t end) {
+  std::vector<void*> blocks(1200);
+  for (size_t i = first; i < end; ++i) {
+    for (void*& block : blocks) block = allocate(cache, class_at(i));
+    for (void* block : blocks) release(cache, class_at(i), block);
+  }
+}
+
+TEST_F(Magazines, OfThreadsThatSleepHoldTheBoundAndTheFloors) {
+  constexpr size_t kThreads = 64;
+  std::barrier asleep(kThreads + 1);
+  std::barrier woken(kThreads + 1);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      ThreadCache* cache = make_cache();
+      use_classes(*cache, 0, 40);
+      asleep.arrive_and_wait();
+      woken.arrive_and_wait();
+      retire_cache(cache);
+    });
+  }
+  asleep.arrive_and_wait();
+  const MagazineTable table = magazine_table();
+  EXPECT_EQ(table.caches, kThreads);
+  EXPECT_GE(table.bound_bytes, kLeastBoundBytes);
+  EXPECT_LE(table.capacity_bytes, table.bound_bytes + kThreads * kFloorBytes);
+  EXPECT_LE(cached_bytes_of_all(), table.capacity_bytes);
+  EXPECT_GE(table.capacity_bytes, kLeastBoundBytes / 2) << "nobody was refused for nothing";
+  woken.arrive_and_wait();
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(Magazines, TheBoundIsAnOption) {
+  set_bound("MEMPOOL_MAGAZINE_TOTAL=100K");
+  ThreadCache* cache = make_cache();
+  use_classes(*cache, 0, 20);
+  EXPECT_LE(magazine_table().capacity_bytes, 100 * kKiB);
+  EXPECT_GT(magazine_table().capacity_bytes, 50 * kKiB);
+  retire_cache(cache);
+}
+
+TEST_F(Magazines, TheBoundFollowsTheSlabs) {
+  ThreadCache* cache = make_cache();
+  std::vector<void*> blocks(100 * kMiB / (16 * kKiB));
+  for (void*& block : blocks) block = allocate(*cache, class_of_size(16 * kKiB));
+  EXPECT_GE(magazine_table().bound_bytes, 2 * kMiB);
+  EXPECT_LE(magazine_table().bound_bytes, 3 * kMiB);
+  for (void* block : blocks) release(*cache, class_of_size(16 * kKiB), block);
+  retire_cache(cache);
+  release_slabs();
+  EXPECT_EQ(magazine_table().bound_bytes, kLeastBoundBytes);
+}
+
+// Classes in turn, so that none is idle.
+void keep_busy(ThreadCache& cache) {
+  std::vector<void*> blocks(300);
+  for (int round = 0; round < 300; ++round) {
+    for (size_t i = 8; i < 16; ++i) {
+      for (void*& block : blocks) block = allocate(cache, class_at(i));
+      for (void* block : blocks) release(cache, class_at(i), block);
+    }
+  }
+}
+
+// Who drew first shrinks, as soon as it works again, for who is below its share.
+TEST_F(Magazines, ThreadsAtWorkGetTheirShare) {
+  constexpr size_t kBound = 300 * kKiB;
+  set_bound("MEMPOOL_MAGAZINE_TOTAL=300K");
+  ThreadCache* first = make_cache();
+  keep_busy(*first);
+  EXPECT_GT(first->capacity_bytes.get(), kBound * 3 / 4);
+  ThreadCache* second = make_cache();
+  keep_busy(*second);
+  EXPECT_LT(second->capacity_bytes.get(), kBound / 4) << "the first one sleeps";
+  EXPECT_LE(magazine_table().capacity_bytes, kBound + kFloorBytes);
+  keep_busy(*first);
+  EXPECT_LE(first->capacity_bytes.get(), kBound / 2) << "nor does it take again what it gave";
+  keep_busy(*second);
+  EXPECT_GT(second->capacity_bytes.get(), kBound / 4);
+  EXPECT_LE(magazine_table().capacity_bytes, kBound + kFloorBytes);
+  retire_cache(first);
+  retire_cache(second);
+}
+
+TEST_F(Magazines, ThreadsAtWorkShrinkWithTheBound) {
+  ThreadCache* cache = make_cache();
+  keep_busy(*cache);
+  EXPECT_GT(magazine_table().capacity_bytes, 200 * kKiB);
+  set_bound("MEMPOOL_MAGAZINE_TOTAL=100K");
+  keep_busy(*cache);
+  EXPECT_LE(magazine_table().capacity_bytes, 100 * kKiB);
+  EXPECT_GT(magazine_table().capacity_bytes, 50 * kKiB);
+  retire_cache(cache);
+}
+
+// However little there is, each thread has magazines of the classes that it uses most.
+TEST_F(Magazines, AThreadGetsItsFloorWhateverOthersHave) {
+  ThreadCache* first = make_cache();
+  use_classes(*first, 0, 40);
+  std::vector<ThreadCache*> caches(100);
+  for (ThreadCache*& cache : caches) {
+    cache = make_cache();
+    use_classes(*cache, 0, 16);
+    EXPECT_GE(cache->capacity_bytes.get(), kFloorBytes / 2);
+  }
+  EXPECT_LE(magazine_table().capacity_bytes, kLeastBoundBytes + caches.size() * kFloorBytes);
+  for (ThreadCache* cache : caches) retire_cache(cache);
+  retire_cache(first);
+}
+
+TEST_F(Magazines, WhatIsIdleForSomeBeatsIsEmptiedAtTheNextEvent) {
+  ThreadCache* cache = make_cache();
+  const ClassId idle = class_of_size(48);
+  const ClassId busy = class_of_size(1024);
+  std::vector<void*> blocks;
+  const auto miss = [&](ClassId id) {
+    const uint32_t events = cache->events;
+    while (cache->events == events) blocks.push_back(allocate(*cache, id));
+  };
+  const auto release_all = [&](ClassId id) {
+    for (void* block : blocks) release(*cache, id, block);
+    blocks.clear();
+  };
+  miss(idle);
+  release_all(idle);
+  for (uint32_t beat = 0; beat < kIdleBeats; ++beat) beat_magazines();
+  miss(busy);
+  EXPECT_GT(cache->cached_blocks(idle), 0U) << "it had an event since the last look";
+  for (uint32_t beat = 0; beat + 1 < kIdleBeats; ++beat) beat_magazines();
+  miss(busy);
+  EXPECT_GT(cache->cached_blocks(idle), 0U) << "too early";
+  beat_magazines();
+  miss(busy);
+  EXPECT_EQ(cache->cached_blocks(idle), 0U);
+  EXPECT_EQ(cache->use[index_of(idle)].slots.get(), 0U);
+  EXPECT_NE(cache->use[index_of(busy)].slots.get(), 0U);
+  release_all(busy);
+  retire_cache(cache);
+}
+
 TEST_F(Magazines, AClassThatMissesOftenGrows) {
   ThreadCache* cache = make_cache();
   const ClassId id = class_of_size(32);
@@ -221,7 +387,8 @@ void end_as_child_of_a_fork(ThreadCache* survivor, ClassId id, const MagazineSta
   const uint64_t caches = survivor == &g_vacant_cache ? 0 : 1;
   _exit((now.requests != before.requests) + 2 * (now.cached_blocks != kept_blocks) +
         4 * (now.lost_blocks != before.cached_blocks - kept_blocks) +
-        8 * (table.caches != caches || table.lost_caches != 2 - caches));
+        8 * (table.caches != caches || table.lost_caches != 2 - caches) +
+        16 * (table.capacity_bytes != survivor->capacity_bytes.get()));
 }
 
 TEST_F(Magazines, OfOtherThreadsAreLostInAChildAndStillCounted) {

@@ -66,11 +66,13 @@ void churn(Shared& shared, unsigned seed, int steps) {
     for (size_t i = 0; i < count; ++i) shared.broken += !unstamp(id, batch[i]);
     put_blocks(id, batch, count);
     if (random() % 256 == 0) release_slabs();
+    if (random() % 512 == 0) choose_cpu_caches(1 + random() % kThreads);
   }
 }
 
 TEST(PercpuThreads, NoBlockIsLostOrSharedWhileHandsChange) {
   test::plan_test_zones();
+  choose_cpu_caches(kThreads);
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   Shared shared;

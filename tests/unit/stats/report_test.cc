@@ -244,6 +244,93 @@ TEST_F(Report, TextHasALineForEveryClassInUse) {
   EXPECT_EQ(text.back(), '\n');
 }
 
+// Most of what is live is of one class, and asked for just above the one below.
+class Pattern : public testing::Test {
+ protected:
+  static constexpr size_t kCount = 20000;
+  static constexpr size_t kBytes = 3600;
+  static constexpr size_t kBlockBytes = 3840;
+  static constexpr size_t kBetter = 3712;
+
+  void SetUp() override {
+    heap_start(environ);
+    allocate(kBytes, kCount);
+    allocate(2100, 200);  // a class for these would save little
+  }
+  void allocate(size_t bytes, size_t count) {
+    for (size_t i = 0; i < count; ++i) blocks_.push_back(heap_allocate(bytes));
+  }
+  void TearDown() override {
+    for (void* block : blocks_) heap_free(block);
+  }
+
+  std::vector<void*> blocks_;
+};
+
+TEST_F(Pattern, TellsWhatANewClassWouldSave) {
+  ASSERT_EQ(block_bytes_of(class_of_size(kBytes)), kBlockBytes);
+  const std::string json_text = collect(write_json);
+  const Json json(json_text);
+  const std::string first = "pattern.classes_to_add.0.";
+  EXPECT_EQ(json[first + "size"], kBetter);
+  EXPECT_EQ(json[first + "splits"], kBlockBytes);
+  const uint64_t saved = json[first + "saved_bytes_estimated"];
+  EXPECT_GE(saved, kCount * (kBlockBytes - kBetter) * 9 / 10);
+  EXPECT_LE(saved, kCount * (kBlockBytes - kBetter));
+  EXPECT_FALSE(json.holds("pattern.classes_to_add.1.size")) << "nothing else is worth 1 %";
+  const uint64_t unused = json["pattern.unused_bytes_estimated"];
+  EXPECT_GE(unused, kCount * (kBlockBytes - kBytes) * 9 / 10);
+  EXPECT_LE(unused, kCount * (kBlockBytes - kBytes) * 11 / 10);
+  const std::string text = collect(write_text);
+  EXPECT_NE(text.find("3712 bytes, beside 3840: would save about "), std::string::npos) << text;
+}
+
+TEST_F(Pattern, TellsOfTheBestThree) {
+  allocate(4150, 8500);
+  allocate(7200, 10000);
+  allocate(5200, 9000);
+  allocate(6200, 9500);
+  const std::string text = collect(write_json);
+  const Json json(text);
+  EXPECT_EQ(json["pattern.classes_to_add.0.size"], 7296U);
+  EXPECT_EQ(json["pattern.classes_to_add.1.size"], 6272U);
+  EXPECT_EQ(json["pattern.classes_to_add.2.size"], 5248U);
+  EXPECT_FALSE(json.holds("pattern.classes_to_add.3.size"));
+}
+
+TEST_F(Pattern, TheBusyClassIsTheOneOfTheBatches) {
+  const std::string text = collect(write_json);
+  const Json json(text);
+  uint64_t events = 0;
+  for (size_t i = 0; json.holds("classes." + std::to_string(i) + ".size"); ++i) {
+    const std::string row = "classes." + std::to_string(i) + ".";
+    events += json[row + "refills"] + json[row + "flushes"];
+    EXPECT_LE(json[row + "capacity_min"] * json[row + "magazines"], json[row + "capacity"]);
+    EXPECT_GE(json[row + "capacity_max"] * json[row + "magazines"], json[row + "capacity"]);
+    EXPECT_LE(json[row + "unused_bytes_estimated"], json[row + "live"] * json[row + "size"]);
+    if (json[row + "size"] != kBlockBytes) continue;
+    EXPECT_GT(json[row + "capacity"], 0U);
+    EXPECT_LE(json[row + "sampled"], json[row + "requests"] + json[row + "capacity"]);
+    EXPECT_GE(json[row + "sampled"], kCount / 2);
+  }
+  EXPECT_EQ(json["tiers.magazine.events"], events);
+  EXPECT_LE(json["tiers.magazine.capacity_bytes"], json["tiers.magazine.bound_bytes"]);
+  EXPECT_LE(json["tiers.magazine.cached_bytes"], json["tiers.magazine.capacity_bytes"]);
+}
+
+// README and terminals: what a person reads is not wider than that, where numbers are of this size.
+TEST_F(Pattern, TheTableOfClassesFitsAHundredColumns) {
+  const std::string text = collect(write_text);
+  size_t start = text.find("  class ");
+  ASSERT_NE(start, std::string::npos);
+  const size_t end = text.find("\noptions");
+  while (start < end) {
+    const size_t line_end = text.find('\n', start);
+    EXPECT_LE(line_end - start, 100U) << text.substr(start, line_end - start);
+    start = line_end + 1;
+  }
+}
+
 TEST_F(Report, XmlClosesWhatItOpens) {
   const std::string text = collect(write_xml);
   std::vector<std::string> open;
