@@ -22,9 +22,10 @@ struct Left {
   uint64_t operations = 0;
 };
 
-Left burst(uint64_t seed, size_t bytes, bool in_runs) {
+Left burst(uint64_t seed, size_t bytes, bool in_runs, std::latch& all_full) {
   bench::Random random(seed);
   giveback::Blocks blocks = giveback::make_burst(random, bytes);
+  all_full.arrive_and_wait();
   Left left;
   left.operations = blocks.size();
   for (size_t i = 0; i < blocks.size(); ++i) {
@@ -47,12 +48,13 @@ int main(int argc, char** argv) {
   if (!in_runs && std::strcmp(options.common.mode, "random") != 0) {
     bench::fail("which mode: runs or random?");
   }
+  std::latch all_full(threads);
   std::vector<giveback::Blocks> kept(threads);
   std::vector<uint64_t> checksums(threads), operations(threads);
   giveback::with_idle_threads(
       threads,
       [&](unsigned i) {
-        Left left = burst(options.common.seed + i, options.common.share(kBytes), in_runs);
+        Left left = burst(options.common.seed + i, options.common.share(kBytes), in_runs, all_full);
         kept[i] = std::move(left.kept);
         checksums[i] = left.checksum;
         operations[i] = left.operations;
