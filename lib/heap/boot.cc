@@ -13,6 +13,7 @@
 #include "heap/thread.h"
 #include "large/extents.h"
 #include "os/cpu.h"
+#include "os/huge_pages.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
 #include "os/output.h"
@@ -110,6 +111,7 @@ void heap_start(char** environment) {
   install_fork_handlers();
   find_foreign_free();
   count_processors();
+  huge_pages_start();
   start_numa();
 }
 

@@ -9,8 +9,7 @@
 namespace elasticpool {
 namespace {
 
-constexpr uint8_t kUnknown = UINT8_MAX;
-constinit std::atomic<uint8_t> g_host{kUnknown};
+constinit std::atomic<HostHugePages> g_host{HostHugePages::kNever};
 
 HostHugePages read_host() {
   char text[64];
@@ -23,13 +22,8 @@ HostHugePages read_host() {
 
 }  // namespace
 
-HostHugePages host_huge_pages() {
-  uint8_t host = g_host.load(std::memory_order_relaxed);
-  if (host == kUnknown) {
-    host = static_cast<uint8_t>(read_host());
-    g_host.store(host, std::memory_order_relaxed);
-  }
-  return static_cast<HostHugePages>(host);
-}
+void huge_pages_start() { g_host.store(read_host(), std::memory_order_relaxed); }
+
+HostHugePages host_huge_pages() { return g_host.load(std::memory_order_relaxed); }
 
 }  // namespace elasticpool

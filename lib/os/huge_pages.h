@@ -1,8 +1,9 @@
 // What the host does about transparent huge pages.
 //
-// Threads    any.
-// Errors     no /sys, or a kernel without them: kNever.
-// Cost       the first call reads a file of /sys, the others a byte.
+// Who may call  huge_pages_start(): heap_start(), once, before main, where nobody minds that a file
+//               is open for a moment. The rest: any thread.
+// Errors        no /sys, a kernel without them, or not started: kNever.
+// Cost          huge_pages_start() reads a file; host_huge_pages() a byte.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@ enum class HostHugePages : uint8_t {
   kAlways,
 };
 
+void huge_pages_start();
 HostHugePages host_huge_pages();
 
 }  // namespace elasticpool

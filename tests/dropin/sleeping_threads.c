@@ -12,7 +12,7 @@
 #include "stats_report.h"
 
 // As in lib/magazine/capacity_pool.h.
-enum { kThreads = 64, kLeastBound = 1 * kMiB, kBoundDivisor = 50, kFloor = 16 * kKiB };
+enum { kThreads = 64, kLeastBound = 8 * kMiB, kBoundDivisor = 50, kFloor = 16 * kKiB };
 enum { kSizes = 40, kBlocks = 1200, kWakesMax = 80 };
 
 static pthread_barrier_t g_barrier;

@@ -16,7 +16,7 @@ namespace {
 
 TEST(CapacityPool, BoundAndShare) {
   EXPECT_EQ(capacity_bound(0, 0), kLeastBoundBytes);
-  EXPECT_EQ(capacity_bound(0, 50 * kMiB), kLeastBoundBytes);
+  EXPECT_EQ(capacity_bound(0, 400 * kMiB), kLeastBoundBytes);
   EXPECT_EQ(capacity_bound(0, 1000 * kMiB), 20 * kMiB);
   EXPECT_EQ(capacity_bound(4096, 1000 * kMiB), 4096U);
   EXPECT_EQ(fair_share(kMiB, 0), kMiB);

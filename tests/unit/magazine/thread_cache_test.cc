@@ -236,10 +236,10 @@ TEST_F(Magazines, TheBoundIsAnOption) {
 
 TEST_F(Magazines, TheBoundFollowsTheSlabs) {
   ThreadCache* cache = make_cache();
-  std::vector<void*> blocks(100 * kMiB / (16 * kKiB));
+  std::vector<void*> blocks(500 * kMiB / (16 * kKiB));
   for (void*& block : blocks) block = allocate(*cache, class_of_size(16 * kKiB));
-  EXPECT_GE(magazine_table().bound_bytes, 2 * kMiB);
-  EXPECT_LE(magazine_table().bound_bytes, 3 * kMiB);
+  EXPECT_GE(magazine_table().bound_bytes, 10 * kMiB);
+  EXPECT_LE(magazine_table().bound_bytes, 11 * kMiB);
   for (void* block : blocks) release(*cache, class_of_size(16 * kKiB), block);
   retire_cache(cache);
   release_slabs();
