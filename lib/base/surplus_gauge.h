@@ -12,8 +12,9 @@
 // Rest       `retain_bytes`, a share of what is in use, and the regret stay in any case: what is
 //            free and lies wrongly for every request is low water too, and would come and go.
 // Regret     bytes that went back and were taken again: so much more should have stayed. What goes
-//            back later outweighs it: a kForgetShare of that is forgotten. A program that swings
-//            takes it again, and that is regret anew; one that is over its peak does not.
+//            back later weighs against it: a kForgetShare of that is forgotten. A program that
+//            swings takes it again, and that is regret anew; one that is over its peak does not. Who
+//            has regretted as much as his peak keeps all, until somebody asks for it (reset()).
 #pragma once
 
 #include <cstddef>
@@ -23,17 +24,17 @@
 
 namespace elasticpool {
 
-class SurplusGauge {
- public:
+struct SurplusConstants {
   static constexpr unsigned kSteps = 4;
   static constexpr uint64_t kLeastShare = 4;
   static constexpr uint64_t kForgetShare = 4;
+};
 
-  // Shares of what is in use, as divisors: a window is 1 / window_share of it, and of the rest
-  // 1 / rest_share of it (0: none).
-  constexpr SurplusGauge(uint64_t window_share, uint64_t rest_share)
-      : window_share_(window_share), rest_share_(rest_share) {}
-
+// Shares of what is in use, as divisors: a window is 1 / kWindowShare of it, and of the rest
+// 1 / kRestShare of it (0: none). All zero at first: many of them take no page.
+template <uint64_t kWindowShare, uint64_t kRestShare>
+class SurplusGauge : public SurplusConstants {
+ public:
   // Of what was taken so much had gone back before. `peak_bytes`: what was in use at most; no
   // regret is larger, or it would take as long to be forgotten.
   void note_regret(uint64_t again_bytes, uint64_t peak_bytes) {
@@ -49,7 +50,7 @@ class SurplusGauge {
     const uint64_t before_bytes = saturating_subtract(free_bytes, freed_bytes);
     if (before_bytes < least_bytes_[0]) least_bytes_[0] = before_bytes;
     passed_bytes_ += freed_bytes;
-    const uint64_t share_bytes = live_bytes / window_share_;
+    const uint64_t share_bytes = live_bytes / kWindowShare;
     const uint64_t least_bytes = retain_bytes / kLeastShare;
     const uint64_t window_bytes = share_bytes > least_bytes ? share_bytes : least_bytes;
     const uint64_t step_bytes = window_bytes / kSteps + 1;
@@ -60,16 +61,22 @@ class SurplusGauge {
     return going_bytes;
   }
 
+  // Of what might have gone so much stayed: it may go at the next step.
+  void note_stayed(uint64_t bytes) {
+    for (uint64_t& level_bytes : least_bytes_) level_bytes += bytes;
+  }
+
   void note_returned(uint64_t returned_bytes) {
     regret_bytes_ = saturating_subtract(regret_bytes_, returned_bytes / kForgetShare);
   }
 
   // Somebody has asked for all of it: nothing is expected to come again.
-  void reset() { *this = SurplusGauge(window_share_, rest_share_); }
+  void reset() { *this = {}; }
 
  private:
   uint64_t rest_bytes(uint64_t live_bytes, uint64_t retain_bytes) const {
-    const uint64_t share_bytes = rest_share_ == 0 ? 0 : live_bytes / rest_share_;
+    const uint64_t share_bytes =
+        kRestShare == 0 ? 0 : live_bytes / (kRestShare + (kRestShare == 0));
     return retain_bytes + share_bytes + regret_bytes_;
   }
 
@@ -92,8 +99,6 @@ class SurplusGauge {
     return least_bytes;
   }
 
-  uint64_t window_share_;
-  uint64_t rest_share_;
   uint64_t passed_bytes_ = 0;  // since the present step began
   uint64_t regret_bytes_ = 0;
   // In the present step, and in those before it.

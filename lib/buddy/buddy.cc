@@ -1,6 +1,8 @@
 // The locked shell around frame_bits.h. See buddy.h.
 #include "buddy/buddy.h"
 
+#include <errno.h>
+
 #include <atomic>
 
 #include "base/bits.h"
@@ -22,6 +24,7 @@ constexpr unsigned kUsedLevels = kGranulesPerFrame + 1;
 // that would not.
 constexpr uint64_t kWindowShare = 8;
 constexpr uint64_t kRestShare = 0;
+constexpr uint64_t kAtOnceBytes = 64 * kMiB;
 // From here on a huge page that is not filled yet is a small part of the heap.
 constexpr uint64_t kDenseGranules = 64 * kMiB / kGranuleBytes;
 // What a heap keeps when another tier grows.
@@ -47,7 +50,7 @@ struct FrameHeap {
   FrameList absent EP_GUARDED_BY(lock);
   BuddyStats stats EP_GUARDED_BY(lock);
   HugePayoff payoff EP_GUARDED_BY(lock);
-  SurplusGauge surplus EP_GUARDED_BY(lock){kWindowShare, kRestShare};
+  SurplusGauge<kWindowShare, kRestShare> surplus EP_GUARDED_BY(lock);
 
   size_t free_dirty_bytes() const EP_REQUIRES(lock) {
     return stats.free_dirty_granules * kGranuleBytes;
@@ -279,7 +282,10 @@ void give_back_run(const Zone& zone, FrameHeap& heap, Frame* frame, unsigned fir
       count * kGranuleBytes, heap.free_dirty_bytes(), heap.stats.used_granules * kGranuleBytes,
       g_retain_bytes.load(std::memory_order_relaxed));
   if (EP_LIKELY(going_bytes == 0)) return;
-  const size_t returned_bytes = release_until(zone, heap, heap.free_dirty_bytes() - going_bytes);
+  // The lock is held for so long; the rest goes with the next free.
+  const uint64_t now_bytes = going_bytes < kAtOnceBytes ? going_bytes : kAtOnceBytes;
+  heap.surplus.note_stayed(going_bytes - now_bytes);
+  const size_t returned_bytes = release_until(zone, heap, heap.free_dirty_bytes() - now_bytes);
   heap.surplus.note_returned(returned_bytes);
   g_surplus_bytes.fetch_add(returned_bytes, std::memory_order_relaxed);
 }
@@ -292,7 +298,9 @@ void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules,
     if (frame == nullptr) return nullptr;
     growth->grown = true;
     growth->pages = frame->pages;
-    growth->is_measured = heap.stats.used_granules >= kDenseGranules / 2 && should_measure_pages();
+    growth->is_measured = heap.stats.used_granules >= kDenseGranules / 2 &&
+                          should_measure_pages() &&
+                          heap.payoff.should_measure(frame->pages == FramePages::kHuge);
   }
   return take_run(zone, heap, frame, granules, zeroed);
 }
@@ -307,8 +315,10 @@ size_t reclaim_from(const Zone& zone, size_t wanted_bytes, size_t floor_bytes = 
     if (free_bytes <= floor_bytes) continue;
     const size_t room_bytes = free_bytes - floor_bytes;
     const size_t going_bytes = wanted_bytes - returned_bytes;
-    returned_bytes += release_until(
+    const size_t gone_bytes = release_until(
         zone, heap, free_bytes - (going_bytes < room_bytes ? going_bytes : room_bytes));
+    heap.surplus.note_returned(gone_bytes);
+    returned_bytes += gone_bytes;
   }
   return returned_bytes;
 }
@@ -322,6 +332,7 @@ void trade_for_growth(const Zone& zone) {
 // The run is the first of a new frame, and still the caller's alone: every byte of it is zero, and
 // stays so.
 void measure_first_touch(FrameHeap& heap, void* run, FramePages pages) {
+  const int saved_errno = errno;
   auto* const first = static_cast<volatile char*>(run);
   const size_t page = page_bytes();
   // The first small page also costs the table that all of the frame's stand in.
@@ -329,6 +340,7 @@ void measure_first_touch(FrameHeap& heap, void* run, FramePages pages) {
   const uint64_t before_ns = monotonic_ns();
   first[pages == FramePages::kHuge ? 0 : page] = 0;
   const uint64_t touch_ns = monotonic_ns() - before_ns;
+  errno = saved_errno;
   LockGuard guard(heap.lock);
   if (pages == FramePages::kHuge) {
     heap.payoff.note_huge(touch_ns, kFrameBytes / page);
@@ -419,7 +431,10 @@ void* buddy_allocate_block(NodeId node, size_t bytes, size_t align_bytes, bool* 
     LockGuard guard(heap.lock);
     block = allocate_locked(zone, heap, node, granules, zeroed, &growth);
     if (block == nullptr) return nullptr;
-    if (granules > needed) cut_tail(zone, heap, block, needed);
+    if (granules > needed) {
+      cut_tail(zone, heap, block, needed);
+      growth.is_measured = false;  // the frame may have been torn
+    }
     ++heap.stats.live_blocks;
     ++heap.stats.requests;
     heap.stats.live_bytes += needed * kGranuleBytes;

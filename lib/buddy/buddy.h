@@ -13,7 +13,8 @@
 //              unmapped, of others the pages of free granules. A new frame of one zone is traded
 //              for free memory elsewhere (base/reclaimer.h): a program that swings keeps its pages,
 //              and one that grows does not pay for what it no longer uses.
-// Cost         bit arithmetic on one frame; a system call when a frame comes or goes.
+// Cost         bit arithmetic on one frame; a system call when a frame comes or goes. In a large
+//              heap that may use huge pages the first touch of a new frame is made and timed here.
 // Errors       nullptr when the system refuses; nothing else changes then.
 #pragma once
 

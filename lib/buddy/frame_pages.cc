@@ -28,17 +28,18 @@ FramePages advise_new_frame(uintptr_t start, bool dense) {
 }
 
 bool should_measure_pages() {
-  return options().thp == ThpPolicy::kAuto && host_huge_pages() == HostHugePages::kWhereAdvised;
+  return options().thp == ThpPolicy::kAuto && host_huge_pages() == HostHugePages::kWhereAdvised &&
+         page_bytes() < kGranuleBytes;
 }
 
 FramePages advise_torn_frame(uintptr_t start, FramePages pages) {
-  if (pages == FramePages::kSmall) return pages;
-  if (pages == FramePages::kDefault && host_huge_pages() != HostHugePages::kAlways) return pages;
-  return advise(start, PageAdvice::kSmall, FramePages::kSmall);
+  return pages == FramePages::kHuge ? advise(start, PageAdvice::kSmall, FramePages::kSmall) : pages;
 }
 
 bool return_pages(uintptr_t from, size_t bytes, FramePages pages) {
-  return pages == FramePages::kDefault ? vm().decommit(from, bytes) : vm().discard(from, bytes);
+  // What is locked in memory (mlockall) cannot be discarded.
+  if (pages != FramePages::kDefault && vm().discard(from, bytes)) return true;
+  return vm().decommit(from, bytes);
 }
 
 }  // namespace elasticpool

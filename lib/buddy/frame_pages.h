@@ -4,11 +4,12 @@
 // Policy        MEMPOOL_THP. auto: where the host asks for advice, frames of a heap that is large and
 //               dense are huge pages as long as that pays (huge_payoff.h); where the host has them
 //               always, it has its way. always: each frame is one. never: none is.
-// Torn          before pages of a frame go back that is, or may be, a huge page, the kernel is told
-//               to leave it small: else khugepaged fills the holes with zeroed memory again.
+// Torn          before pages of a frame go back that was asked to be a huge page, the kernel is told
+//               to leave it small: else khugepaged fills the holes with zeroed memory again. (It may
+//               do so on a host that has huge pages always: nobody asked for that.)
 // Why madvise   the mapping must stay one: fresh pages over old ones (os/vm.h) would split it at each
-//               hole. Whoever kills madvise in a sandbox has no such frames, unless it is large, or
-//               its host has huge pages always and it gives memory back.
+//               hole. Whoever kills madvise in a sandbox has no such frames unless its heap is large
+//               and its host set to madvise.
 #pragma once
 
 #include <cstddef>

@@ -20,6 +20,7 @@ class HugePayoff {
  public:
   static constexpr uint32_t kFirstPause = 64;
   static constexpr uint32_t kLongestPause = 4096;
+  static constexpr uint32_t kMeasuredEach = 16;
 
   // Whether the frame that is mapped now should be a huge page.
   bool should_try() {
@@ -27,6 +28,10 @@ class HugePayoff {
     --pause_;
     return false;
   }
+
+  // Whether this frame's first touch shall be timed: small ones always, of huge ones that pay each
+  // kMeasuredEach-th, since a slow one holds others up.
+  bool should_measure(bool is_huge) { return !is_huge || paid_++ % kMeasuredEach == 0; }
 
   // What the first touch of a small page took. A moving mean: one that was interrupted counts as
   // four times the mean at most.
@@ -42,11 +47,13 @@ class HugePayoff {
   // What the first touch of a huge page took that stands for so many small ones.
   void note_huge(uint64_t touch_ns, size_t small_pages) {
     if (touch_ns <= small_ns_ * small_pages) {
-      next_pause_ = kFirstPause;
+      longer_ = 0;
       return;
     }
-    pause_ = next_pause_;
-    next_pause_ = next_pause_ < kLongestPause / 4 ? next_pause_ * 4 : kLongestPause;
+    paid_ = 0;
+    const uint32_t pause = kFirstPause << (2 * longer_);
+    pause_ = pause < kLongestPause ? pause : kLongestPause;
+    if (pause < kLongestPause) ++longer_;
   }
 
   bool knows_small() const { return small_ns_ != 0; }
@@ -54,7 +61,8 @@ class HugePayoff {
  private:
   uint64_t small_ns_ = 0;
   uint32_t pause_ = 0;
-  uint32_t next_pause_ = kFirstPause;
+  uint32_t longer_ = 0;  // how often a pause was followed by another
+  uint32_t paid_ = 0;    // huge pages since the last pause
 };
 
 }  // namespace elasticpool

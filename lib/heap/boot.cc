@@ -81,6 +81,7 @@ bool boot_slow() {
   cpu_boot();
   numa_boot();
   output_boot();
+  huge_pages_boot();
   set_fatal_sink(write_stderr);
   // Where the kernel puts our first record, the zones are planned below.
   const void* anchor = meta_allocate(kCacheLineBytes);
@@ -111,7 +112,6 @@ void heap_start(char** environment) {
   install_fork_handlers();
   find_foreign_free();
   count_processors();
-  huge_pages_start();
   start_numa();
 }
 

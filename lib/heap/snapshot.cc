@@ -122,8 +122,9 @@ PagesOfRange range_of(const Zone& zone) {
   return {.start = zone.base, .end = zone.frame_address(zone.frames_max), .resident_bytes = {}};
 }
 
+}  // namespace
+
 void take_nodes(HeapSnapshot* out) {
-  out->numa_nodes = numa_nodes();
   if (out->numa_nodes == 1) return;
   out->nodes_have_books = numa_is_local();
   PagesOfRange ranges[] = {range_of(g_tiny_zone), range_of(g_small_zone), range_of(g_medium_zone),
@@ -141,8 +142,6 @@ void take_nodes(HeapSnapshot* out) {
   }
 }
 
-}  // namespace
-
 void take_snapshot(HeapSnapshot* snapshot) {
   *snapshot = {};
   take_magazines(snapshot);
@@ -151,7 +150,7 @@ void take_snapshot(HeapSnapshot* snapshot) {
   take_frames(snapshot);
   take_large(snapshot);
   snapshot->own_bytes = meta_mapped_bytes() + zone_tables_bytes();
-  take_nodes(snapshot);
+  snapshot->numa_nodes = numa_nodes();
   const size_t cpus = usable_cpus().least();
   snapshot->usable_cpus = cpus == kCpusMax ? 0 : cpus;
   snapshot->cpu_caches = cpu_caches();

@@ -95,7 +95,7 @@ struct HeapSnapshot {
   uint64_t large_copies;
   uint64_t own_bytes;    // our records and tables, mapped
   uint64_t threads;      // with a cache of their own
-  uint64_t usable_cpus;  // os/cpu_count.h; 1 before the process has threads, 0 where none can say
+  uint64_t usable_cpus;  // os/cpu_count.h; 0 where none can say
   uint64_t cpu_caches;
   uint64_t numa_nodes;  // rows beyond one are filled in only where there are several
   NodeSnapshot nodes[kNodesMax];
@@ -116,5 +116,8 @@ struct HeapSnapshot {
 };
 
 void take_snapshot(HeapSnapshot* snapshot);
+// Fills in the nodes of a snapshot, where there are several. Reads a file that makes the kernel walk
+// the page tables: for reports, not for mallinfo().
+void take_nodes(HeapSnapshot* snapshot);
 
 }  // namespace elasticpool

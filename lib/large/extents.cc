@@ -139,7 +139,9 @@ size_t large_reclaim(size_t wanted_bytes) {
   const size_t keep_bytes = resident_bytes > wanted_bytes ? resident_bytes - wanted_bytes : 0;
   LockGuard trim_guard(g_large_heap.trim_lock);
   LockGuard guard(g_large_heap.lock);
-  return g_large_heap.trim(keep_bytes / kGranuleBytes);
+  const size_t returned_bytes = g_large_heap.trim(keep_bytes / kGranuleBytes);
+  g_large_heap.surplus.note_returned(returned_bytes);
+  return returned_bytes;
 }
 
 LargeStats large_stats() {

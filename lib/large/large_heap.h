@@ -10,7 +10,8 @@
 //
 // Threads     any that holds `lock`; `trim_lock` too where it says so. Whoever has something in
 //             hand may let `lock` go around a system call, and all that was read before is stale
-//             then. These do: obtain(), relocate(), trim(), trim_surplus(), give_all_back().
+//             then. These do: obtain(), bring_near(), relocate(), drop_pages(), trim(),
+//             trim_surplus(), give_all_back().
 // Locks       trim_lock, then lock, both of rank kLarge, as extents.h says.
 // Invariants  a record's range, room and links are touched only under `lock`, in hand or not;
 //             mapped_granules_ = live + resident + clean, and what is in hand and mapped;
@@ -51,6 +52,11 @@ struct Obtained {
 
 class LargeHeap {
  public:
+  // See base/surplus_gauge.h. Extents come in all sizes, and those that are free do not fit: with
+  // random lifetimes about as much is free as is in use.
+  static constexpr uint64_t kWindowShare = 4;
+  static constexpr uint64_t kRestShare = 2;
+
   // Held while pages are taken back, during which `lock` is let go: whoever needs what is in that
   // one's hands waits here. Taken before `lock`; behind it only by try_lock().
   Lock trim_lock{LockRank::kLarge};
@@ -96,7 +102,8 @@ class LargeHeap {
   void unpublish(RangeId id) EP_REQUIRES(lock);
 
   // Takes the pages of resident ranges back until at most so much is left; the bytes returned.
-  size_t trim(uint64_t keep_granules) EP_REQUIRES(trim_lock, lock);
+  size_t trim(uint64_t keep_granules, uint64_t most_bytes = UINT64_MAX)
+      EP_REQUIRES(trim_lock, lock);
   // After a free of so much: takes back what nobody wanted for a while (base/surplus_gauge.h).
   void trim_surplus(uint64_t freed_bytes) EP_REQUIRES(lock);
   // The system refuses: all that is kept for later goes, so that the next attempt finds memory,
@@ -112,14 +119,9 @@ class LargeHeap {
 
   // What snapshot() does not work out from the index.
   LargeStats counters EP_GUARDED_BY(lock) = {};
-  SurplusGauge surplus EP_GUARDED_BY(lock){kWindowShare, kRestShare};
+  SurplusGauge<kWindowShare, kRestShare> surplus EP_GUARDED_BY(lock);
 
  private:
-  // See base/surplus_gauge.h. Extents come in all sizes, and those that are free do not fit: with
-  // random lifetimes about as much is free as is in use.
-  static constexpr uint64_t kWindowShare = 4;
-  static constexpr uint64_t kRestShare = 2;
-
   static uintptr_t address_at(uint32_t granule) {
     return g_large_zone.base + granule * kGranuleBytes;
   }

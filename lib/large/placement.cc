@@ -29,7 +29,7 @@ bool probe(size_t bytes) {
 // pages a program will touch.
 void advise_pages(uintptr_t start, size_t bytes) {
   const ThpPolicy policy = options().thp;
-  if (policy == ThpPolicy::kAuto || bytes < kFrameBytes) return;
+  if (policy == ThpPolicy::kAuto) return;
   const HostHugePages host = host_huge_pages();
   if (policy == ThpPolicy::kNever && host == HostHugePages::kAlways) {
     vm().advise(start, bytes, PageAdvice::kSmall);
@@ -48,10 +48,11 @@ MapStatus LargeHeap::map_pages(uintptr_t start, size_t bytes) {
   return status;
 }
 
-// What is mapped anew has no policy.
+// What is mapped anew has no policy and was not advised.
 bool LargeHeap::decommit_pages(uintptr_t start, size_t bytes) {
   if (!vm().decommit(start, bytes)) return false;
   numa_spread(start, bytes);
+  advise_pages(start, bytes);
   return true;
 }
 

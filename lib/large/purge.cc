@@ -22,9 +22,10 @@ RangeState LargeHeap::drop_pages(RangeId id) {
   return decommitted ? RangeState::kClean : unmapped ? RangeState::kHole : RangeState::kResident;
 }
 
-size_t LargeHeap::trim(uint64_t keep_granules) {
+size_t LargeHeap::trim(uint64_t keep_granules, uint64_t most_bytes) {
   size_t returned_bytes = 0;
-  while (index_.granules(RangeState::kResident) > keep_granules) {
+  // Others may free more meanwhile, which nobody has said should go.
+  while (index_.granules(RangeState::kResident) > keep_granules && returned_bytes < most_bytes) {
     const uint64_t excess = index_.granules(RangeState::kResident) - keep_granules;
     const RangeId id = index_.largest(RangeState::kResident);
     const uint32_t end = range(id).end();
@@ -51,8 +52,8 @@ void LargeHeap::trim_surplus(uint64_t freed_bytes) {
                          retain_bytes_.load(std::memory_order_relaxed));
   if (going_bytes == 0) return;
   // Whoever holds it takes pages back already.
-  if (!trim_lock.try_lock()) return;
-  surplus.note_returned(trim(free_granules - going_bytes / kGranuleBytes));
+  if (!trim_lock.try_lock()) return surplus.note_stayed(going_bytes);
+  surplus.note_returned(trim(free_granules - going_bytes / kGranuleBytes, going_bytes));
   trim_lock.unlock();
 }
 

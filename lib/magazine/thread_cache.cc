@@ -323,9 +323,12 @@ EP_NOINLINE void note_slab_peak(uint64_t now_bytes) {
   if (!g_registry.lock.try_lock()) return;
   if (now_bytes > g_registry.slab_peak.slab_bytes) {
     g_registry.slab_peak = look_at_slabs(now_bytes);
-    const uint64_t step_bytes = now_bytes / 64;
-    g_next_peak_bytes.store(now_bytes + (step_bytes > kPeakStepBytes ? step_bytes : kPeakStepBytes),
-                            std::memory_order_relaxed);
+    // A look reads each thread's magazines: the more of them, the more has to grow for it.
+    const int32_t threads = g_sharers.load(std::memory_order_relaxed);
+    const uint64_t for_threads_bytes =
+        threads > 0 ? uint64_t(threads) * kPeakStepPerThreadBytes : 0;
+    const uint64_t step_bytes = std::max({now_bytes / 64, for_threads_bytes, kPeakStepBytes});
+    g_next_peak_bytes.store(now_bytes + step_bytes, std::memory_order_relaxed);
   }
   g_registry.lock.unlock();
 }

@@ -164,6 +164,8 @@ struct SlabPeak {
   uint64_t most_live_bytes = 0;
 };
 inline constexpr uint64_t kPeakStepBytes = 256 * kKiB;
+// And by so much for each thread.
+inline constexpr uint64_t kPeakStepPerThreadBytes = 16 * kKiB;
 
 // The sums over all caches, dead and lost threads' included.
 struct MagazineTable {

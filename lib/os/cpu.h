@@ -1,4 +1,4 @@
-// Which CPU this thread runs on, and how many it may use.
+// Which CPU this thread runs on. (How many there are: cpu_count.h.)
 //
 // Threads    any.
 // Contract   a CPU number is a hint: the thread may be moved the moment after. Numbers may be

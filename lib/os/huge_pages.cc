@@ -22,7 +22,7 @@ HostHugePages read_host() {
 
 }  // namespace
 
-void huge_pages_start() { g_host.store(read_host(), std::memory_order_relaxed); }
+void huge_pages_boot() { g_host.store(read_host(), std::memory_order_relaxed); }
 
 HostHugePages host_huge_pages() { return g_host.load(std::memory_order_relaxed); }
 

@@ -1,9 +1,9 @@
 // What the host does about transparent huge pages.
 //
-// Who may call  huge_pages_start(): heap_start(), once, before main, where nobody minds that a file
-//               is open for a moment. The rest: any thread.
-// Errors        no /sys, a kernel without them, or not started: kNever.
-// Cost          huge_pages_start() reads a file; host_huge_pages() a byte.
+// Who may call  huge_pages_boot(): boot, once, before the first memory is mapped; that is before
+//               main, where nobody minds that a file is open for a moment. The rest: any thread.
+// Errors        no /sys, a kernel without them, or not booted: kNever.
+// Cost          huge_pages_boot() reads a file; host_huge_pages() a byte.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ enum class HostHugePages : uint8_t {
   kAlways,
 };
 
-void huge_pages_start();
+void huge_pages_boot();
 HostHugePages host_huge_pages();
 
 }  // namespace elasticpool

@@ -203,6 +203,7 @@ void write_pattern(JsonWriter& json, const HeapSnapshot& heap) {
 void write_json(ReportSink sink, void* context) {
   HeapSnapshot heap;
   take_snapshot(&heap);
+  take_nodes(&heap);
   const Residency memory = residency();
   const PageFaults faults = page_faults();
   char buffer[1024];

@@ -182,6 +182,7 @@ void write_options(TextWriter& out) {
 void write_text(ReportSink sink, void* context) {
   HeapSnapshot heap;
   take_snapshot(&heap);
+  take_nodes(&heap);
   char buffer[1024];
   TextWriter out(buffer, sizeof buffer, sink, context);
   out.text("elasticpool " EP_VERSION_STRING ", process ")

@@ -3,7 +3,7 @@
 //   huge_pages always   a dense heap lies on huge pages for four fifths at least
 //   huge_pages never    and on none, whatever the host says
 //   huge_pages torn     of a heap that is left with a block in each 2 MiB, as little stays as
-//                       without huge pages, and stays so
+//                       without huge pages
 #include <malloc.h>
 
 #include "dropin.h"

@@ -66,7 +66,7 @@ static void* fill_then_use_another(void* arg) {
   EXPECT(before > 100 * kKiB);
   // What wakes so rarely is told by the clock, long before it is by the count of its misses.
   int wakes = 0;
-  for (; mallinfo2().fsmblks > before / 4; ++wakes) {
+  for (; wakes < kWakesMax && mallinfo2().fsmblks > before / 4; ++wakes) {
     usleep(200000);
     use_another_class();
   }

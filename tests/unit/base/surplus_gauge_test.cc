@@ -13,8 +13,9 @@ namespace {
 constexpr uint64_t kRetain = 16 * kMiB;
 
 // A tier that is used to the full and gives back what the gauge says.
+template <uint64_t kWindowShare, uint64_t kRestShare>
 struct Tier {
-  SurplusGauge gauge;
+  SurplusGauge<kWindowShare, kRestShare> gauge;
   uint64_t live = 0;
   uint64_t free = 0;
   uint64_t returned = 0;
@@ -36,20 +37,20 @@ struct Tier {
 };
 
 TEST(SurplusGauge, AfterAPeakAllButAWindowAndTheRestGoes) {
-  Tier tier{.gauge = SurplusGauge(8, 0)};
+  Tier<8, 0> tier;
   tier.take(kGiB);
   while (tier.live > 0) {
     tier.give(kMiB);
-    const uint64_t window = std::max(tier.live / 8, kRetain / SurplusGauge::kLeastShare);
+    const uint64_t window = std::max(tier.live / 8, kRetain / SurplusConstants::kLeastShare);
     // The present step and the one in which the window begins are in it as well.
-    const uint64_t most = kRetain + window + 2 * window / SurplusGauge::kSteps + 2 * kMiB;
+    const uint64_t most = kRetain + window + 2 * window / SurplusConstants::kSteps + 2 * kMiB;
     EXPECT_LE(tier.free, most) << tier.live;
   }
   EXPECT_GE(tier.free, kRetain) << "the rest stays";
 }
 
 TEST(SurplusGauge, TheShareOfWhatIsInUseStaysToo) {
-  Tier tier{.gauge = SurplusGauge(8, 2)};
+  Tier<8, 2> tier;
   tier.take(kGiB);
   while (tier.live > 512 * kMiB) tier.give(kMiB);
   EXPECT_GE(tier.free, kRetain + 256 * kMiB);
@@ -57,7 +58,7 @@ TEST(SurplusGauge, TheShareOfWhatIsInUseStaysToo) {
 }
 
 TEST(SurplusGauge, OneFreeMayBeLongerThanTheWindow) {
-  Tier tier{.gauge = SurplusGauge(8, 0)};
+  Tier<8, 0> tier;
   tier.take(kGiB);
   tier.give(kGiB);
   EXPECT_LE(tier.free, 3 * kRetain);
@@ -65,7 +66,7 @@ TEST(SurplusGauge, OneFreeMayBeLongerThanTheWindow) {
 }
 
 TEST(SurplusGauge, AProgramThatSwingsWithinTheWindowKeepsAll) {
-  Tier tier{.gauge = SurplusGauge(4, 0)};
+  Tier<4, 0> tier;
   tier.take(400 * kMiB);
   for (int swing = 0; swing < 100; ++swing) {
     // Less than a window comes back, then all of it is wanted again.
@@ -76,7 +77,7 @@ TEST(SurplusGauge, AProgramThatSwingsWithinTheWindowKeepsAll) {
 }
 
 TEST(SurplusGauge, WhatLiesFreeAllTheTimeGoesWhileOthersComeAndGo) {
-  Tier tier{.gauge = SurplusGauge(4, 0)};
+  Tier<4, 0> tier;
   tier.take(400 * kMiB);
   tier.free = 100 * kMiB;  // nobody ever takes these
   for (int swing = 0; swing < 100; ++swing) {
@@ -88,18 +89,26 @@ TEST(SurplusGauge, WhatLiesFreeAllTheTimeGoesWhileOthersComeAndGo) {
 }
 
 TEST(SurplusGauge, RegretStaysUntilMoreGoes) {
-  Tier tier{.gauge = SurplusGauge(8, 0)};
+  Tier<8, 0> tier;
   tier.gauge.note_regret(300 * kMiB, 100 * kMiB);  // counts as the peak
   tier.take(kGiB);
   tier.give(216 * kMiB);
   // 100 MiB more than in the first test, less a quarter of what went.
-  EXPECT_GE(tier.free, kRetain + 100 * kMiB - tier.returned / SurplusGauge::kForgetShare);
+  EXPECT_GE(tier.free, kRetain + 100 * kMiB - tier.returned / SurplusConstants::kForgetShare);
   while (tier.live > 0) tier.give(kMiB);
   EXPECT_LE(tier.free, 3 * kRetain) << "four times the regret went since: it is forgotten";
 }
 
+TEST(SurplusGauge, WhatStayedMayGoLater) {
+  SurplusGauge<8, 0> gauge;
+  const uint64_t going = gauge.note_freed(kGiB, kGiB, 0, kRetain);
+  EXPECT_GT(going, kGiB / 2);
+  gauge.note_stayed(going - kMiB);
+  EXPECT_GE(gauge.note_freed(kRetain, kGiB + kRetain - kMiB, 0, kRetain), going - kMiB);
+}
+
 TEST(SurplusGauge, ResetForgets) {
-  Tier tier{.gauge = SurplusGauge(8, 0)};
+  Tier<8, 0> tier;
   tier.gauge.note_regret(100 * kMiB, 100 * kMiB);
   tier.gauge.reset();
   tier.take(kGiB);

@@ -42,6 +42,25 @@ TEST(HugePayoff, PausesLongerEachTimeItDoesNot) {
   EXPECT_EQ(frames_until_try(payoff), HugePayoff::kFirstPause);
 }
 
+TEST(HugePayoff, OfThoseThatPayFewAreTimed) {
+  HugePayoff payoff;
+  payoff.note_small(1000);
+  uint32_t timed = 0;
+  for (uint32_t i = 0; i < 10 * HugePayoff::kMeasuredEach; ++i) {
+    EXPECT_TRUE(payoff.should_measure(false));
+    if (!payoff.should_measure(true)) continue;
+    payoff.note_huge(1, kPages);
+    ++timed;
+  }
+  EXPECT_EQ(timed, 10U);
+  // The first after a pause is: it decides on the next.
+  EXPECT_TRUE(payoff.should_measure(true));
+  EXPECT_FALSE(payoff.should_measure(true));
+  payoff.note_huge(1000 * kPages + 1, kPages);
+  frames_until_try(payoff);
+  EXPECT_TRUE(payoff.should_measure(true));
+}
+
 TEST(HugePayoff, OneInterruptedTouchCountsForLittle) {
   HugePayoff payoff;
   for (int i = 0; i < 100; ++i) payoff.note_small(1000);

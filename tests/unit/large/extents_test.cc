@@ -211,7 +211,7 @@ TEST_F(Extents, FreeMemoryThatNobodyWantsLosesItsPages) {
   const size_t resident = resident_bytes(p, kLong);
   EXPECT_GE(resident, kRetain);
   // What stays, a window (base/surplus_gauge.h), and a part of a frame.
-  EXPECT_LE(resident, kRetain + 2 * kRetain / SurplusGauge::kLeastShare + kFrameBytes);
+  EXPECT_LE(resident, kRetain + 2 * kRetain / SurplusConstants::kLeastShare + kFrameBytes);
   const LargeStats stats = large_stats();
   EXPECT_EQ(stats.free_resident_bytes, resident);
   EXPECT_EQ(stats.free_clean_bytes, kLong - resident);

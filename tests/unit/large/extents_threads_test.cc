@@ -82,7 +82,7 @@ TEST_F(ExtentThreads, KeepContentsAndAccounts) {
   // What stays, a window with a step more, and the last free; what went back and was taken again
   // stays too, up to what was live at once.
   const LargeStats stats = large_stats();
-  EXPECT_LE(stats.free_resident_bytes, 2 * 12 * kMiB + 12 * kMiB / SurplusGauge::kSteps +
+  EXPECT_LE(stats.free_resident_bytes, 2 * 12 * kMiB + 12 * kMiB / SurplusConstants::kSteps +
                                            kLongestBytes +
                                            std::min(stats.regretted_bytes, stats.peak_live_bytes));
 }
