@@ -19,13 +19,11 @@ int main(int argc, char** argv) {
   const auto options = giveback::Options::parse(argc, argv, kWaitMs);
   const unsigned threads = options.common.threads;
   std::vector<uint64_t> checksums(threads), made(threads);
-  std::latch all_full(threads);
   giveback::with_idle_threads(
       threads,
       [&](unsigned i) {
         bench::Random random(options.common.seed + i);
         giveback::Blocks blocks = giveback::make_burst(random, options.common.share(kBytes));
-        all_full.arrive_and_wait();
         checksums[i] = bench::release_all(blocks);
         made[i] = blocks.size();
       },
