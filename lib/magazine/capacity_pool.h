@@ -2,10 +2,10 @@
 //
 // What it is   the sum of the capacities of all magazines, in bytes. Capacities and not contents:
 //              those change with every request, and nobody but the owner may add them up.
-// Bound        MEMPOOL_MAGAZINE_TOTAL, else the larger of 8 MiB and 2 % of the slabs. A thread that
-//              wants more draws it here, and is refused what would go over the bound. (With 1 MiB
-//              eight threads at work came to take single blocks under locks: larson took seven
-//              times as long, mstress 1.7.)
+// Bound        MEMPOOL_MAGAZINE_TOTAL, else the larger of 2 % of the slabs and 1 MiB with 384 KiB a
+//              thread, the latter up to 8 MiB. A thread that wants more draws it here, and is
+//              refused what would go over the bound. (With 1 MiB eight threads at work came to take
+//              single blocks under locks: larson took seven times as long, mstress 1.7.)
 // Floor        up to kFloorBytes a thread gets whatever the others have: without a magazine every
 //              request takes a lock. So what lies in magazines is at most bound + kFloorBytes a
 //              thread, and that much only where the threads that drew first sleep.
@@ -33,13 +33,17 @@ namespace elasticpool {
 
 // The smallest array of each class up to 256 bytes.
 inline constexpr size_t kFloorBytes = 16 * kKiB;
-inline constexpr size_t kLeastBoundBytes = 8 * kMiB;
+inline constexpr size_t kLeastBoundBytes = 1 * kMiB;
+inline constexpr size_t kBoundBytesPerThread = 384 * kKiB;
+inline constexpr size_t kBoundBytesByThreadsMax = 8 * kMiB;
 inline constexpr size_t kBoundDivisor = 50;
 
 // `total_bytes`: of the option, 0 where the size of the slabs decides.
-constexpr size_t capacity_bound(size_t total_bytes, size_t slab_bytes) {
+constexpr size_t capacity_bound(size_t total_bytes, size_t slab_bytes, size_t threads) {
   if (total_bytes != 0) return total_bytes;
-  return std::max(kLeastBoundBytes, slab_bytes / kBoundDivisor);
+  const size_t by_threads =
+      std::min(kLeastBoundBytes + threads * kBoundBytesPerThread, kBoundBytesByThreadsMax);
+  return std::max(by_threads, slab_bytes / kBoundDivisor);
 }
 
 constexpr size_t fair_share(size_t bound_bytes, size_t threads) {

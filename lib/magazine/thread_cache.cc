@@ -71,7 +71,11 @@ void* block_of_step(ClassId id, uintptr_t step) {
 
 ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
 
-size_t bound_bytes() { return capacity_bound(options().magazine_total_bytes, slab_bytes()); }
+size_t bound_bytes() {
+  const int32_t threads = g_sharers.load(std::memory_order_relaxed);
+  return capacity_bound(options().magazine_total_bytes, slab_bytes(),
+                        threads > 0 ? static_cast<size_t>(threads) : 0);
+}
 
 size_t share_bytes(size_t bound) {
   const int32_t sharers = g_sharers.load(std::memory_order_relaxed);

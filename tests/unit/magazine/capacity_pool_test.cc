@@ -15,10 +15,11 @@ namespace elasticpool {
 namespace {
 
 TEST(CapacityPool, BoundAndShare) {
-  EXPECT_EQ(capacity_bound(0, 0), kLeastBoundBytes);
-  EXPECT_EQ(capacity_bound(0, 400 * kMiB), kLeastBoundBytes);
-  EXPECT_EQ(capacity_bound(0, 1000 * kMiB), 20 * kMiB);
-  EXPECT_EQ(capacity_bound(4096, 1000 * kMiB), 4096U);
+  EXPECT_EQ(capacity_bound(0, 0, 0), kLeastBoundBytes);
+  EXPECT_EQ(capacity_bound(0, 0, 4), 5 * kMiB / 2);
+  EXPECT_EQ(capacity_bound(0, 400 * kMiB, 1000), kBoundBytesByThreadsMax);
+  EXPECT_EQ(capacity_bound(0, 1000 * kMiB, 4), 20 * kMiB);
+  EXPECT_EQ(capacity_bound(4096, 1000 * kMiB, 4), 4096U);
   EXPECT_EQ(fair_share(kMiB, 0), kMiB);
   EXPECT_EQ(fair_share(kMiB, 1), kMiB);
   EXPECT_EQ(fair_share(kMiB, 4), kMiB / 4);
