@@ -13,8 +13,8 @@
 //            free and lies wrongly for every request is low water too, and would come and go.
 // Regret     bytes that went back and were taken again: so much more should have stayed. What goes
 //            back later weighs against it: a kForgetShare of that is forgotten. A program that
-//            swings takes it again, and that is regret anew; one that is over its peak does not. Who
-//            has regretted as much as his peak keeps all, until somebody asks for it (reset()).
+//            swings takes it again, and that is regret anew; one that is over its peak does not.
+//            Who has regretted as much as his peak keeps all, until somebody asks for it (reset()).
 #pragma once
 
 #include <cstddef>

@@ -1,15 +1,15 @@
 // Whether the kernel backs a frame by a huge page, and how pages of it go back.
 //
 // Who may call  buddy/, with the lock of the frame's heap where it says so.
-// Policy        MEMPOOL_THP. auto: where the host asks for advice, frames of a heap that is large and
-//               dense are huge pages as long as that pays (huge_payoff.h); where the host has them
-//               always, it has its way. always: each frame is one. never: none is.
-// Torn          before pages of a frame go back that was asked to be a huge page, the kernel is told
-//               to leave it small: else khugepaged fills the holes with zeroed memory again. (It may
-//               do so on a host that has huge pages always: nobody asked for that.)
-// Why madvise   the mapping must stay one: fresh pages over old ones (os/vm.h) would split it at each
-//               hole. Whoever kills madvise in a sandbox has no such frames unless its heap is large
-//               and its host set to madvise.
+// Policy        MEMPOOL_THP. auto: where the host asks for advice, frames of a heap that is large
+//               and dense are huge pages as long as that pays (huge_payoff.h); where the host has
+//               them always, it has its way. always: each frame is one. never: none is.
+// Torn          before pages of a frame go back that was asked to be a huge page, the kernel is
+//               told to leave it small: else khugepaged fills the holes with zeroed memory again.
+//               (It may do so on a host that has huge pages always: nobody asked for that.)
+// Why madvise   the mapping must stay one: fresh pages over old ones (os/vm.h) would split it at
+//               each hole. Whoever kills madvise in a sandbox has no such frames unless its heap is
+//               large and its host set to madvise.
 #pragma once
 
 #include <cstddef>

@@ -2,10 +2,10 @@
 //
 // Pure:      numbers in, numbers out; the caller brings the clock.
 // Threads    the frame heap's lock guards it.
-// Why        one fault for 2 MiB in place of 512 is three to four times cheaper where the kernel has
-//            a huge page at hand. Where it has to make one first, or a hypervisor takes free ones
-//            away and has to bring them back, it was seen to cost seven times as much. Only the
-//            clock tells.
+// Why        one fault for 2 MiB in place of 512 is three to four times cheaper where the kernel
+//            has a huge page at hand. Where it has to make one first, or a hypervisor takes free
+//            ones away and has to bring them back, it was seen to cost seven times as much. Only
+//            the clock tells.
 // Doubt      after a huge page that cost more than the small ones of its frame would have, the next
 //            kFirstPause frames are not tried, and four times as many after each further one. One
 //            that paid ends the doubt.

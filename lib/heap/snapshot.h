@@ -116,8 +116,8 @@ struct HeapSnapshot {
 };
 
 void take_snapshot(HeapSnapshot* snapshot);
-// Fills in the nodes of a snapshot, where there are several. Reads a file that makes the kernel walk
-// the page tables: for reports, not for mallinfo().
+// Fills in the nodes of a snapshot, where there are several. Reads a file that makes the kernel
+// walk the page tables: for reports, not for mallinfo().
 void take_nodes(HeapSnapshot* snapshot);
 
 }  // namespace elasticpool

@@ -153,7 +153,8 @@ class BuddyRetain : public Buddy {
   static constexpr size_t kRetain = 4 * kMiB;
   static constexpr size_t kRuns = 20;
   // A window more, with its first and its present step, and the free after that.
-  static constexpr size_t kWindow = std::max(kRetain / SurplusConstants::kLeastShare, kRuns* kMiB / 8);
+  static constexpr size_t kWindow =
+      std::max(kRetain / SurplusConstants::kLeastShare, kRuns* kMiB / 8);
   static constexpr size_t kRetainedMost =
       kRetain + kWindow + 2 * kWindow / SurplusConstants::kSteps + kMiB;
 

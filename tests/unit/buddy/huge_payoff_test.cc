@@ -1,4 +1,5 @@
-// buddy/huge_payoff.h: huge pages are tried while they cost less than the small ones they stand for.
+// buddy/huge_payoff.h: huge pages are tried while they cost less than the small ones they stand
+// for.
 #include "buddy/huge_payoff.h"
 
 #include <gtest/gtest.h>
