@@ -26,9 +26,8 @@
 //   a zone's limit  only grows, before the first block of the new frame is handed out.
 //   slab->home      a guess, checked again under the lock of the home that it names.
 //   counters        the pool of magazine capacity (magazine/capacity_pool.h), how many share it,
-//   the
-//                   helper's beats, the bytes of all slabs, frames' surplus: relaxed sums, which
-//                   order nothing; a reader that is late sizes something a little differently.
+//                   the helper's beats, frames' surplus: relaxed sums, which order nothing; a
+//                   reader that is late sizes something a little differently.
 //   CPU -> cache    given at a CPU's first use (percpu/cpu_cache.h); who reads an old one works on
 //                   another CPU's slabs: slower, never wrong.
 //   the extent map  see large/extents.h.
