@@ -7,20 +7,30 @@
 //            long. (After the low-water mark by which tcmalloc shrinks its caches.) A program that
 //            swings uses all it has now and then: nothing goes. One that is past its peak frees
 //            without taking, and all but the last window of that goes.
-// Window     a share of what is in use, at least a kLeastShare of `retain_bytes`; slid in kSteps
-//            steps.
-// Rest       `retain_bytes`, a share of what is in use, and the regret stay in any case: what is
-//            free and lies wrongly for every request is low water too, and would come and go.
+// Turnover   what was taken during the window out of memory that the tier had already, at most what
+//            is in use. A program that only frees has none. One that takes what it frees has much:
+//            what is free and lies wrongly for every request is low water for it, too, and would
+//            come and go.
+// Window     the largest of a share of what is in use, a kLeastShare of `retain_bytes`, and the
+//            turnover; slid in kSteps steps.
+// Rest       `retain_bytes`, the turnover and the regret stay in any case. So after a burst at most
+//            1 + 1 / kWindowShare times what is in use stays, and `retain_bytes`; three times while
+//            all of it comes and goes.
 // Regret     bytes that went back and were taken again: so much more should have stayed. What goes
 //            back later weighs against it: a kForgetShare of that is forgotten. A program that
 //            swings takes it again, and that is regret anew; one that is over its peak does not.
 //            Who has regretted as much as his peak keeps all, until somebody asks for it (reset()).
+// Trade      a tier that grows takes what is free in others (base/reclaimer.h), but not from one
+//            that is busy: while others grew by kTradeWindowBytes it took so much itself, and that
+//            stays. (Two tiers that come and go took each other's pages all the time.)
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/bits.h"
+#include "base/units.h"
 
 namespace elasticpool {
 
@@ -28,18 +38,24 @@ struct SurplusConstants {
   static constexpr unsigned kSteps = 4;
   static constexpr uint64_t kLeastShare = 4;
   static constexpr uint64_t kForgetShare = 4;
+  static constexpr uint64_t kTradeWindowBytes = 8 * kMiB;
 };
 
-// Shares of what is in use, as divisors: a window is 1 / kWindowShare of it, and of the rest
-// 1 / kRestShare of it (0: none). All zero at first: many of them take no page.
-template <uint64_t kWindowShare, uint64_t kRestShare>
+// The share is a divisor: a window is at least 1 / kWindowShare of what is in use. All zero at
+// first: many of them take no page.
+template <uint64_t kWindowShare>
 class SurplusGauge : public SurplusConstants {
  public:
+  // So much was taken of what the tier had already, with its pages or without.
+  void note_taken(uint64_t bytes) {
+    taken_bytes_[0] += bytes;
+    taken_lately_bytes_ += bytes;
+  }
+
   // Of what was taken so much had gone back before. `peak_bytes`: what was in use at most; no
   // regret is larger, or it would take as long to be forgotten.
   void note_regret(uint64_t again_bytes, uint64_t peak_bytes) {
-    regret_bytes_ += again_bytes;
-    if (regret_bytes_ > peak_bytes) regret_bytes_ = peak_bytes;
+    regret_bytes_ = std::min(regret_bytes_ + again_bytes, peak_bytes);
   }
 
   // After `freed_bytes` were added to what is free: how much of it may go now. Above 0 at most once
@@ -47,16 +63,16 @@ class SurplusGauge : public SurplusConstants {
   uint64_t note_freed(uint64_t freed_bytes, uint64_t free_bytes, uint64_t live_bytes,
                       uint64_t retain_bytes) {
     // What is free only grows here: just before is when least was since the last time.
-    const uint64_t before_bytes = saturating_subtract(free_bytes, freed_bytes);
-    if (before_bytes < least_bytes_[0]) least_bytes_[0] = before_bytes;
+    least_bytes_[0] = std::min(least_bytes_[0], saturating_subtract(free_bytes, freed_bytes));
     passed_bytes_ += freed_bytes;
-    const uint64_t share_bytes = live_bytes / kWindowShare;
-    const uint64_t least_bytes = retain_bytes / kLeastShare;
-    const uint64_t window_bytes = share_bytes > least_bytes ? share_bytes : least_bytes;
+    const uint64_t window_bytes = std::max(
+        {live_bytes / kWindowShare, retain_bytes / kLeastShare, turnover_bytes(live_bytes)});
     const uint64_t step_bytes = window_bytes / kSteps + 1;
     if (passed_bytes_ < step_bytes) return 0;
     begin_steps(step_bytes, free_bytes);
-    const uint64_t going_bytes = saturating_subtract(least(), rest_bytes(live_bytes, retain_bytes));
+    const uint64_t rest_bytes = retain_bytes + turnover_bytes(live_bytes) + regret_bytes_;
+    const uint64_t going_bytes =
+        saturating_subtract(*std::min_element(least_bytes_, least_bytes_ + kSteps + 1), rest_bytes);
     for (uint64_t& level_bytes : least_bytes_) level_bytes -= going_bytes;
     return going_bytes;
   }
@@ -70,39 +86,51 @@ class SurplusGauge : public SurplusConstants {
     regret_bytes_ = saturating_subtract(regret_bytes_, returned_bytes / kForgetShare);
   }
 
+  // Another tier has taken `wanted_bytes` from the system: how much of what is free here may go.
+  uint64_t note_wanted(uint64_t wanted_bytes, uint64_t free_bytes) {
+    const uint64_t busy_bytes = std::max(taken_lately_bytes_, taken_before_bytes_);
+    wanted_bytes_ += wanted_bytes;
+    if (wanted_bytes_ >= kTradeWindowBytes) {
+      taken_before_bytes_ = taken_lately_bytes_;
+      taken_lately_bytes_ = 0;
+      wanted_bytes_ = 0;
+    }
+    return std::min(wanted_bytes, saturating_subtract(free_bytes, busy_bytes));
+  }
+
   // Somebody has asked for all of it: nothing is expected to come again.
   void reset() { *this = {}; }
 
  private:
-  uint64_t rest_bytes(uint64_t live_bytes, uint64_t retain_bytes) const {
-    const uint64_t share_bytes =
-        kRestShare == 0 ? 0 : live_bytes / (kRestShare + (kRestShare == 0));
-    return retain_bytes + share_bytes + regret_bytes_;
+  uint64_t turnover_bytes(uint64_t live_bytes) const {
+    uint64_t taken_bytes = 0;
+    for (const uint64_t in_step_bytes : taken_bytes_) taken_bytes += in_step_bytes;
+    return std::min(taken_bytes, live_bytes);
   }
 
   // One free may be longer than the window: then each step begins within it.
   void begin_steps(uint64_t step_bytes, uint64_t free_bytes) {
-    const uint64_t most_bytes = (kSteps + 1) * step_bytes;
-    if (passed_bytes_ > most_bytes) passed_bytes_ = most_bytes;
+    passed_bytes_ = std::min(passed_bytes_, (kSteps + 1) * step_bytes);
     while (passed_bytes_ >= step_bytes) {
       passed_bytes_ -= step_bytes;
-      for (unsigned i = kSteps; i > 0; --i) least_bytes_[i] = least_bytes_[i - 1];
+      for (unsigned i = kSteps; i > 0; --i) {
+        least_bytes_[i] = least_bytes_[i - 1];
+        taken_bytes_[i] = taken_bytes_[i - 1];
+      }
       least_bytes_[0] = saturating_subtract(free_bytes, passed_bytes_);
+      taken_bytes_[0] = 0;
     }
-  }
-
-  uint64_t least() const {
-    uint64_t least_bytes = least_bytes_[0];
-    for (const uint64_t level_bytes : least_bytes_) {
-      if (level_bytes < least_bytes) least_bytes = level_bytes;
-    }
-    return least_bytes;
   }
 
   uint64_t passed_bytes_ = 0;  // since the present step began
   uint64_t regret_bytes_ = 0;
   // In the present step, and in those before it.
   uint64_t least_bytes_[kSteps + 1] = {};
+  uint64_t taken_bytes_[kSteps + 1] = {};
+  // In the present window of trade, and in the one before.
+  uint64_t wanted_bytes_ = 0;
+  uint64_t taken_lately_bytes_ = 0;
+  uint64_t taken_before_bytes_ = 0;
 };
 
 }  // namespace elasticpool

@@ -20,10 +20,8 @@ namespace {
 
 constexpr unsigned kUsedLevels = kGranulesPerFrame + 1;
 
-// See base/surplus_gauge.h. Frames that are free fit every request: nothing needs to stay for those
-// that would not.
+// See base/surplus_gauge.h.
 constexpr uint64_t kWindowShare = 8;
-constexpr uint64_t kRestShare = 0;
 constexpr uint64_t kAtOnceBytes = 64 * kMiB;
 // From here on a huge page that is not filled yet is a small part of the heap.
 constexpr uint64_t kDenseGranules = 64 * kMiB / kGranuleBytes;
@@ -50,7 +48,7 @@ struct FrameHeap {
   FrameList absent EP_GUARDED_BY(lock);
   BuddyStats stats EP_GUARDED_BY(lock);
   HugePayoff payoff EP_GUARDED_BY(lock);
-  SurplusGauge<kWindowShare, kRestShare> surplus EP_GUARDED_BY(lock);
+  SurplusGauge<kWindowShare> surplus EP_GUARDED_BY(lock);
 
   size_t free_dirty_bytes() const EP_REQUIRES(lock) {
     return stats.free_dirty_granules * kGranuleBytes;
@@ -193,6 +191,7 @@ void note_taken(FrameHeap& heap, Frame* frame, FrameBits bits, FrameBits reused)
   }
   heap.stats.regretted_bytes += again_bytes;
   frame->returned &= ~bits;
+  heap.surplus.note_taken(static_cast<size_t>(std::popcount(reused)) * kGranuleBytes + again_bytes);
 }
 
 void* take_run(const Zone& zone, FrameHeap& heap, Frame* frame, size_t granules, bool* zeroed)
@@ -305,22 +304,30 @@ void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules,
   return take_run(zone, heap, frame, granules, zeroed);
 }
 
-// Of each node all but `floor_bytes`, until it is enough.
-size_t reclaim_from(const Zone& zone, size_t wanted_bytes, size_t floor_bytes = kTradeFloorBytes) {
+// From each node what may_go(heap) says, until it is enough.
+template <typename MayGo>
+size_t reclaim_from(const Zone& zone, size_t wanted_bytes, MayGo may_go) {
   size_t returned_bytes = 0;
   for (size_t node = 0; node < node_rows() && returned_bytes < wanted_bytes; ++node) {
     FrameHeap& heap = heap_of(zone, NodeId{static_cast<uint8_t>(node)});
     LockGuard guard(heap.lock);
-    const size_t free_bytes = heap.free_dirty_bytes();
-    if (free_bytes <= floor_bytes) continue;
-    const size_t room_bytes = free_bytes - floor_bytes;
-    const size_t going_bytes = wanted_bytes - returned_bytes;
-    const size_t gone_bytes = release_until(
-        zone, heap, free_bytes - (going_bytes < room_bytes ? going_bytes : room_bytes));
+    const size_t going_bytes = may_go(heap, wanted_bytes - returned_bytes);
+    if (going_bytes == 0) continue;
+    const size_t gone_bytes =
+        release_until(zone, heap, saturating_subtract(heap.free_dirty_bytes(), going_bytes));
     heap.surplus.note_returned(gone_bytes);
     returned_bytes += gone_bytes;
   }
   return returned_bytes;
+}
+
+// Another tier grows.
+size_t reclaim_for_growth(const Zone& zone, size_t wanted_bytes) {
+  return reclaim_from(
+      zone, wanted_bytes, [](FrameHeap& heap, size_t bytes) EP_NO_THREAD_SAFETY_ANALYSIS {
+        const size_t room_bytes = saturating_subtract(heap.free_dirty_bytes(), kTradeFloorBytes);
+        return heap.surplus.note_wanted(bytes, room_bytes);
+      });
 }
 
 void trade_for_growth(const Zone& zone) {
@@ -390,12 +397,16 @@ void buddy_set_retain(size_t retain_bytes) {
 
 uint64_t buddy_surplus_bytes() { return g_surplus_bytes.load(std::memory_order_relaxed); }
 
-size_t buddy_reclaim_tiny(size_t wanted_bytes) { return reclaim_from(g_tiny_zone, wanted_bytes); }
+size_t buddy_reclaim_tiny(size_t wanted_bytes) {
+  return reclaim_for_growth(g_tiny_zone, wanted_bytes);
+}
 
-size_t buddy_reclaim_small(size_t wanted_bytes) { return reclaim_from(g_small_zone, wanted_bytes); }
+size_t buddy_reclaim_small(size_t wanted_bytes) {
+  return reclaim_for_growth(g_small_zone, wanted_bytes);
+}
 
 size_t buddy_reclaim_medium(size_t wanted_bytes) {
-  return reclaim_from(g_medium_zone, wanted_bytes);
+  return reclaim_for_growth(g_medium_zone, wanted_bytes);
 }
 
 void* buddy_allocate(Zone& zone, NodeId node, size_t granules, bool* zeroed) {
@@ -521,7 +532,8 @@ size_t buddy_release_zone(ZoneKind kind, size_t keep_bytes) {
   const Zone* const zones[kBlockZones] = {&g_tiny_zone, &g_small_zone, &g_medium_zone};
   const size_t free_bytes = buddy_free_bytes(kind);
   if (free_bytes <= keep_bytes) return 0;
-  return reclaim_from(*zones[index_of(kind)], free_bytes - keep_bytes, 0);
+  return reclaim_from(*zones[index_of(kind)], free_bytes - keep_bytes,
+                      [](const FrameHeap&, size_t wanted_bytes) { return wanted_bytes; });
 }
 
 size_t buddy_free_bytes(ZoneKind kind) {

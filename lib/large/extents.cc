@@ -134,13 +134,17 @@ void large_unmap_free() {
 }
 
 size_t large_reclaim(size_t wanted_bytes) {
-  const uint64_t resident_bytes = large_stats().free_resident_bytes;
-  if (resident_bytes == 0) return 0;
-  const size_t keep_bytes = resident_bytes > wanted_bytes ? resident_bytes - wanted_bytes : 0;
-  LockGuard trim_guard(g_large_heap.trim_lock);
-  LockGuard guard(g_large_heap.lock);
-  const size_t returned_bytes = g_large_heap.trim(keep_bytes / kGranuleBytes);
-  g_large_heap.surplus.note_returned(returned_bytes);
+  LargeHeap& heap = g_large_heap;
+  {
+    LockGuard guard(heap.lock);
+    wanted_bytes = heap.surplus.note_wanted(wanted_bytes, heap.free_resident_bytes());
+    if (wanted_bytes == 0) return 0;
+  }
+  LockGuard trim_guard(heap.trim_lock);
+  LockGuard guard(heap.lock);
+  const uint64_t keep_bytes = saturating_subtract(heap.free_resident_bytes(), wanted_bytes);
+  const size_t returned_bytes = heap.trim(keep_bytes / kGranuleBytes);
+  heap.surplus.note_returned(returned_bytes);
   return returned_bytes;
 }
 

@@ -52,10 +52,8 @@ struct Obtained {
 
 class LargeHeap {
  public:
-  // See base/surplus_gauge.h. Extents come in all sizes, and those that are free do not fit: with
-  // random lifetimes about as much is free as is in use.
-  static constexpr uint64_t kWindowShare = 4;
-  static constexpr uint64_t kRestShare = 2;
+  // See base/surplus_gauge.h.
+  static constexpr uint64_t kWindowShare = 2;
 
   // Held while pages are taken back, during which `lock` is let go: whoever needs what is in that
   // one's hands waits here. Taken before `lock`; behind it only by try_lock().
@@ -119,7 +117,7 @@ class LargeHeap {
 
   // What snapshot() does not work out from the index.
   LargeStats counters EP_GUARDED_BY(lock) = {};
-  SurplusGauge<kWindowShare, kRestShare> surplus EP_GUARDED_BY(lock);
+  SurplusGauge<kWindowShare> surplus EP_GUARDED_BY(lock);
 
  private:
   static uintptr_t address_at(uint32_t granule) {
@@ -141,6 +139,7 @@ class LargeHeap {
   bool reaches(uint32_t from, uint32_t granules) EP_REQUIRES(lock);
   RangeId take_addresses(const ExtentRequest& request, size_t skip_frames) EP_REQUIRES(lock);
   void lose(RangeId id) EP_REQUIRES(lock);
+  void note_regret(uint32_t granules) EP_REQUIRES(lock);
   static size_t next_skip_frames(size_t skip_frames, uint32_t granules);
   RangeId map_new(const ExtentRequest& request) EP_REQUIRES(lock);
   Obtained bring_near(RangeId id) EP_REQUIRES(lock);

@@ -79,7 +79,11 @@ RangeId LargeHeap::continue_resident(const ExtentRequest& request) {
   if (warm >= request.granules) return kNoRange;
   if (!reaches(end, request.granules - warm)) return kNoRange;
   if (!index_.take(id, static_cast<uint32_t>(from), warm)) return kNoRange;
-  if (grow_in_place(id, request.granules)) return id;
+  const uint64_t clean_granules = index_.granules(RangeState::kClean);
+  if (grow_in_place(id, request.granules)) {
+    note_regret(static_cast<uint32_t>(clean_granules - index_.granules(RangeState::kClean)));
+    return id;
+  }
   retire(id, RangeState::kResident);
   return kNoRange;
 }
@@ -171,18 +175,27 @@ Obtained LargeHeap::bring_near(RangeId id) {
   return {.id = id, .zeroed = zeroed, .reused = true};
 }
 
+// Clean pages of what goes into use had gone back once.
+void LargeHeap::note_regret(uint32_t granules) {
+  counters.regretted_bytes += bytes_of(granules);
+  surplus.note_regret(bytes_of(granules), counters.peak_live_bytes);
+}
+
 Obtained LargeHeap::obtain(const ExtentRequest& request) {
   RangeId id = take(find(RangeState::kResident, request), request);
   if (id == kNoRange) id = continue_resident(request);
   least_free_granules_ = std::min(least_free_granules_, index_.granules(RangeState::kResident));
   if (id != kNoRange) {
     const Obtained near = bring_near(id);
-    if (near.id != kNoRange) return near;
+    if (near.id != kNoRange) {
+      surplus.note_taken(bytes_of(request.granules));
+      return near;
+    }
   }
   id = take(find(RangeState::kClean, request), request);
   if (id != kNoRange) {
-    counters.regretted_bytes += bytes_of(request.granules);
-    surplus.note_regret(bytes_of(request.granules), counters.peak_live_bytes);
+    note_regret(request.granules);
+    surplus.note_taken(bytes_of(request.granules));
     return {.id = id, .zeroed = true, .reused = true};
   }
   return {.id = map_new(request), .zeroed = true, .reused = false};
