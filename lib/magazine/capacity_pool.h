@@ -2,8 +2,8 @@
 //
 // What it is   the sum of the capacities of all magazines, in bytes. Capacities and not contents:
 //              those change with every request, and nobody but the owner may add them up.
-// Bound        MEMPOOL_MAGAZINE_TOTAL, else the larger of 2 % of the slabs and 1 MiB with 384 KiB a
-//              thread, the latter up to 8 MiB. A thread that wants more draws it here, and is
+// Bound        MEMPOOL_MAGAZINE_TOTAL, else the larger of 2 % of the slabs and 1 MiB with 1 MiB a
+//              thread, the latter up to 16 MiB. A thread that wants more draws it here, and is
 //              refused what would go over the bound. (With 1 MiB eight threads at work came to take
 //              single blocks under locks: larson took seven times as long, mstress 1.7.)
 // Floor        up to kFloorBytes a thread gets whatever the others have: without a magazine every
@@ -34,8 +34,8 @@ namespace elasticpool {
 // The smallest array of each class up to 256 bytes.
 inline constexpr size_t kFloorBytes = 16 * kKiB;
 inline constexpr size_t kLeastBoundBytes = 1 * kMiB;
-inline constexpr size_t kBoundBytesPerThread = 384 * kKiB;
-inline constexpr size_t kBoundBytesByThreadsMax = 8 * kMiB;
+inline constexpr size_t kBoundBytesPerThread = 1 * kMiB;
+inline constexpr size_t kBoundBytesByThreadsMax = 16 * kMiB;
 inline constexpr size_t kBoundDivisor = 50;
 
 // `total_bytes`: of the option, 0 where the size of the slabs decides.

@@ -204,6 +204,9 @@ void tick(ThreadCache& cache) {
   }
 }
 
+// Who frees so much without a miss in between needs no more than full batches.
+bool is_freeing(const ThreadCache& cache) { return cache.freed_in_a_row_bytes > kFreeingBytes; }
+
 // Grows the magazine if it should and may.
 void grow(ThreadCache& cache, ClassId id, bool hot) {
   const size_t block_bytes = block_bytes_of(id);
@@ -211,7 +214,7 @@ void grow(ThreadCache& cache, ClassId id, bool hot) {
   const size_t budget_room = saturating_subtract(options().magazine_bytes, own_bytes);
   const uint32_t slots = cache.use[index_of(id)].slots.get();
   const uint32_t wanted = grown_slots(slots, hot, block_bytes, budget_room);
-  if (wanted == slots) return;
+  if (wanted == slots || (wanted > kSlotsFreeing && is_freeing(cache))) return;
   const size_t bound = bound_bytes();
   const size_t added =
       (capacity_of(wanted, block_bytes) - capacity_of(slots, block_bytes)) * block_bytes;
@@ -263,6 +266,23 @@ uint32_t note_event(ThreadCache& cache, ClassId id) {
     grow(cache, id, hot);
   }
   return capacity_of(use.slots.get(), block_bytes_of(id));
+}
+
+// Empties the magazine; it is not larger than who is freeing needs then.
+void empty_for_freeing(ThreadCache& cache, ClassId id) {
+  put_back_all(cache, id);
+  if (cache.use[index_of(id)].slots.get() > kSlotsFreeing) resize(cache, id, kSlotsFreeing);
+}
+
+// In a full magazine.
+void make_room(ThreadCache& cache, ClassId id, uint32_t capacity) {
+  if (is_freeing(cache)) return empty_for_freeing(cache, id);
+  const size_t count = put_back_lowest(cache, id, refill_batch(capacity));
+  cache.freed_in_a_row_bytes += count * block_bytes_of(id);
+  if (!is_freeing(cache)) return;
+  for (size_t i = 0; i < kClasses; ++i) {
+    if (cache.use[i].slots.get() != 0) empty_for_freeing(cache, class_at(i));
+  }
 }
 
 void add_history(const ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
@@ -349,6 +369,7 @@ void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes) {
   const size_t wanted = capacity == 0 ? 1 : refill_batch(capacity);
   const size_t count = take_for(cache, id, batch, wanted);
   if (count == 0) return nullptr;
+  cache.freed_in_a_row_bytes = 0;
   use.missed.add(1);
   use.refills.add(1);
   use.pattern.record(id, bytes, static_cast<uint32_t>(count));
@@ -367,9 +388,7 @@ void flush_and_push(ThreadCache& cache, ClassId id, void* block) {
   const uint32_t capacity = note_event(cache, id);
   if (capacity == 0) return put_for(cache, id, &block, 1);
   const size_t magazine = magazine_of(id);
-  if (cache.top_slot(magazine) == cache.limit[magazine]) {
-    put_back_lowest(cache, id, refill_batch(capacity));
-  }
+  if (cache.top_slot(magazine) == cache.limit[magazine]) make_room(cache, id, capacity);
   const size_t top = size_t{cache.top_slot(magazine)} + 1;
   cache.slot(top) = step_of_block(id, block);
   cache.set_top_slot(magazine, top);

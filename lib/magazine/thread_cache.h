@@ -30,8 +30,8 @@
 //               every malloc and free a check whether somebody does. It is bounded, not returned:
 //               by the thread's budget, and together with all other threads' by the pool. What a
 //               thread can do itself it does at its misses and overflows: classes that were idle
-//               for kIdleBeats beats of the helper (2 to 4 s) are emptied. So one that wakes now
-//               and then keeps what it uses then.
+//               for kIdleBeats beats of the helper (2 to 4 s) are emptied, so one that wakes now
+//               and then keeps what it uses then; and who only frees keeps little (tuner.h).
 #pragma once
 
 #include <array>
@@ -79,8 +79,9 @@ struct ThreadCache {
   OwnerCell<size_t> capacity_bytes;  // sum over the classes of capacity * block size
   uint32_t events = 0;               // misses and overflows so far
   uint32_t next_tick = 0;
-  uint32_t rested_beat = 0;   // when idle classes were last looked for by the helper's beats,
-  uint32_t rested_event = 0;  // and by events
+  size_t freed_in_a_row_bytes = 0;  // by overflows since the last miss; see is_freeing()
+  uint32_t rested_beat = 0;         // when idle classes were last looked for by the helper's beats,
+  uint32_t rested_event = 0;        // and by events
   // Of its process, by the forks that led to it: see Registry. Guarded by the registry's lock.
   uint32_t generation = 0;
   // Bytes of blocks that this thread took out of slabs, less those it put back: modulo 2^64, as it

@@ -7,6 +7,9 @@
 // Shrinking a class without an event for kIdleEvents of them is emptied and halved.
 //           So is, where the helper beats the time, one without an event for kIdleBeats of its
 //           beats: the thread has other things to do, or has slept meanwhile.
+// Freeing   who has freed kFreeingBytes without a miss in between is past a peak: its magazines
+//           shrink to kSlotsFreeing slots, enough for batches. So a thread that frees what it had
+//           and sleeps then hoards little.
 // Bounds    a magazine holds at most kSlotsMax - 1 blocks and kMagazineBytesMax bytes (or
 //           kBlocksMin blocks where those are larger); all of a thread's at most its budget; those
 //           of all threads what capacity_pool.h says.
@@ -26,6 +29,8 @@ inline constexpr size_t kMagazineBytesMax = 64 * kKiB;
 inline constexpr uint32_t kBlocksMin = 2;
 inline constexpr uint32_t kHotEvents = 64;
 inline constexpr uint32_t kTickEvents = 256;
+inline constexpr size_t kFreeingBytes = 4 * kMiB;
+inline constexpr uint32_t kSlotsFreeing = 16;
 inline constexpr uint32_t kIdleEvents = 512;
 // Two to four seconds: see pressure/caretaker.h.
 inline constexpr uint32_t kIdleBeats = 8;

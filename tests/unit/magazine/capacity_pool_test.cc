@@ -16,7 +16,7 @@ namespace {
 
 TEST(CapacityPool, BoundAndShare) {
   EXPECT_EQ(capacity_bound(0, 0, 0), kLeastBoundBytes);
-  EXPECT_EQ(capacity_bound(0, 0, 4), 5 * kMiB / 2);
+  EXPECT_EQ(capacity_bound(0, 0, 4), 5 * kMiB);
   EXPECT_EQ(capacity_bound(0, 400 * kMiB, 1000), kBoundBytesByThreadsMax);
   EXPECT_EQ(capacity_bound(0, 1000 * kMiB, 4), 20 * kMiB);
   EXPECT_EQ(capacity_bound(4096, 1000 * kMiB, 4), 4096U);

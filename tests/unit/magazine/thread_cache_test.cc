@@ -257,6 +257,29 @@ void keep_busy(ThreadCache& cache) {
   }
 }
 
+// A thread whose rush is over: it has freed all, and sleeps.
+TEST_F(Magazines, WhoOnlyFreesKeepsLittle) {
+  ThreadCache* cache = make_cache();
+  for (int rush = 0; rush < 2; ++rush) {
+    std::vector<void*> blocks[kClasses];
+    size_t most_bytes = 0;
+    for (size_t i = 8; i < 16; ++i) {
+      const size_t block_bytes = block_bytes_of(class_at(i));
+      blocks[i].resize(kFreeingBytes / block_bytes);
+      for (void*& block : blocks[i]) block = allocate(*cache, class_at(i));
+      most_bytes += capacity_of(kSlotsFreeing, block_bytes) * block_bytes;
+    }
+    keep_busy(*cache);
+    EXPECT_GT(cache->capacity_bytes.get(), 4 * most_bytes) << "at work";
+    for (size_t i = 8; i < 16; ++i) {
+      for (void* block : blocks[i]) release(*cache, class_at(i), block);
+    }
+    EXPECT_LE(cache->capacity_bytes.get(), most_bytes);
+    EXPECT_LE(cached_bytes(*cache), most_bytes);
+  }
+  retire_cache(cache);
+}
+
 // Who drew first shrinks, as soon as it works again, for who is below its share.
 TEST_F(Magazines, ThreadsAtWorkGetTheirShare) {
   constexpr size_t kBound = 300 * kKiB;

@@ -76,7 +76,7 @@ TEST(SizeClasses, SlabIsTheShortestThatWastesLittle) {
   for (const SizeClass& c : kSizeClasses) {
     SCOPED_TRACE(testing::Message() << "class of " << c.block_bytes);
     const auto wastes_little = [&c](size_t granules) {
-      return granules * kGranuleBytes % c.block_bytes * 32 <= granules * kGranuleBytes;
+      return granules * kGranuleBytes % c.block_bytes * 16 <= granules * kGranuleBytes;
     };
     for (size_t granules = 1; granules < c.slab_granules; granules *= 2) {
       EXPECT_FALSE(wastes_little(granules)) << granules << " would do";

@@ -63,7 +63,7 @@ void expect_defaults() {
   EXPECT_STREQ(options().stats_file, "");
   EXPECT_EQ(options().deepbind, DeepbindPolicy::kClear);
   EXPECT_EQ(options().foreign, ForeignPolicy::kLibc);
-  EXPECT_EQ(options().magazine_bytes, size_t{1} << 20);
+  EXPECT_EQ(options().magazine_bytes, size_t{2} << 20);
   EXPECT_EQ(options().large_fit, LargeFit::kBest);
   EXPECT_EQ(options().retain_bytes, size_t{8} << 20);
   EXPECT_EQ(options().numa, NumaPolicy::kLocal);
@@ -141,9 +141,9 @@ TEST_F(OptionsTest, TakeSizesUpToTheirBounds) {
 TEST_F(OptionsTest, NameTheRangeOfABadSize) {
   EXPECT_EQ(
       load({"MEMPOOL_MAGAZINE_BYTES=banana"}),
-      Lines{"elasticpool: MEMPOOL_MAGAZINE_BYTES=banana: not a size (64K to 64M); using 1M\n"});
+      Lines{"elasticpool: MEMPOOL_MAGAZINE_BYTES=banana: not a size (64K to 64M); using 2M\n"});
   EXPECT_EQ(load({"MEMPOOL_MAGAZINE_BYTES=1"}),
-            Lines{"elasticpool: MEMPOOL_MAGAZINE_BYTES=1: out of range (64K to 64M); using 1M\n"});
+            Lines{"elasticpool: MEMPOOL_MAGAZINE_BYTES=1: out of range (64K to 64M); using 2M\n"});
   EXPECT_EQ(load({"MEMPOOL_RETAIN=-1"}),
             Lines{"elasticpool: MEMPOOL_RETAIN=-1: not a size (0 to 1T); using 8M\n"});
   EXPECT_EQ(load({"MEMPOOL_RETAIN=2T"}),
