@@ -32,7 +32,7 @@ Info fill_mallinfo() {
   info.arena = field(frame_bytes);
   info.hblks = field(heap.large.live_blocks);
   info.hblkhd = field(heap.large.live_bytes);
-  info.fsmblks = field(heap.cached_bytes);
+  info.fsmblks = field(heap.all_cached_bytes());
   info.uordblks = field(live_bytes);
   info.fordblks = field(saturating_subtract(frame_bytes, live_bytes));
   info.keepcost = field(heap.buddy.free_resident_bytes);

@@ -470,6 +470,8 @@ size_t buddy_run_bytes(const Zone& zone, const void* run) {
   return frame_holding(zone, run)->count[granule_of(zone, run)] * kGranuleBytes;
 }
 
+NodeId buddy_run_node(const Zone& zone, const void* run) { return frame_holding(zone, run)->node; }
+
 bool buddy_resize_block(void* block, size_t bytes) {
   Zone& zone = g_medium_zone;
   Frame* frame = frame_holding(zone, block);

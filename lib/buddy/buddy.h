@@ -81,6 +81,8 @@ void* buddy_allocate_block(NodeId node, size_t bytes, size_t align_bytes, bool* 
 void buddy_free_block(void* block);
 // Bytes of the run that starts at `run`.
 size_t buddy_run_bytes(const Zone& zone, const void* run);
+// The node on whose books it is.
+NodeId buddy_run_node(const Zone& zone, const void* run);
 // Shrinks, or grows where the granules behind are free; false: it stays as it was.
 bool buddy_resize_block(void* block, size_t bytes);
 

@@ -41,6 +41,7 @@ bool starts_dead_block(const void* p) {
   if (!frame->mapped || (frame->free >> granule & 1) != 0) return true;
   const void* start = buddy_run_start(zone, p);
   if (medium && live_code<MediumBlocks>(start) == kBuddyBlock) return false;
+  if (medium && cell_at<kMediumShape>(step_of<kMediumShape>(start)) == kHeldBuddyBlock) return true;
   return starts_block(slab_of(zone, p), p);
 }
 

@@ -9,6 +9,7 @@
 #include "heap/heap.h"
 #include "heap/idle_memory.h"
 #include "heap/place.h"
+#include "heap/runs.h"
 #include "large/extents.h"
 #include "os/vm.h"
 #include "percpu/cpu_cache.h"
@@ -78,6 +79,10 @@ void* allocate_from_class(ClassId id, size_t bytes) {
 }
 
 void* allocate_buddy(size_t bytes, size_t align_bytes, bool* zeroed) {
+  if (EP_LIKELY(align_bytes <= kGranuleBytes)) {
+    void* run = take_run(divide_up(bytes, kGranuleBytes));
+    if (run != nullptr) return run;
+  }
   if (!ensure_booted()) return nullptr;
   void* block = buddy_allocate_block(current_node(), bytes, align_bytes, zeroed);
   if (EP_UNLIKELY(block == nullptr)) {
@@ -121,11 +126,12 @@ void free_in_zone(void* block, uintptr_t step) {
   const size_t code = live_code<Blocks>(block);
   if (EP_UNLIKELY(code == kNoBlock)) die_of_free(block);
   mark_dead<Blocks::kShape>(cell_at<Blocks::kShape>(step));
-  if (!is_class_code(Blocks::kKind, code)) return buddy_free_block(block);
+  if (!is_class_code(Blocks::kKind, code)) return free_run(block);
   const ClassId id = class_of_code(Blocks::kKind, code);
   ThreadCache* own = cache_for_free();
   if (own != nullptr) {
     flush_and_push(*own, id, block);
+    if (EP_UNLIKELY(is_freeing(*own))) flush_runs(*own);
     note_surplus();
   } else {
     put_one(id, block);
@@ -270,7 +276,10 @@ void* heap_reallocate(void* block, size_t bytes) {
 size_t heap_trim(size_t keep_bytes) {
   if (!ensure_booted()) return 0;
   ThreadCache& cache = this_cache();
-  if (&cache != &g_vacant_cache) flush_all(cache);
+  if (&cache != &g_vacant_cache) {
+    flush_all(cache);
+    flush_runs(cache);
+  }
   const size_t slab_bytes = release_slabs();
   return slab_bytes + buddy_release(keep_bytes) + large_release(keep_bytes);
 }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/annotations.h"
+#include "base/bits.h"
 #include "buddy/buddy.h"
 #include "heap/foreign.h"
 #include "large/extents.h"
@@ -26,6 +27,11 @@ EP_NOINLINE void take_magazines(HeapSnapshot* out) {
   out->slab_peak = table.slab_peak;
   out->magazine_capacity_bytes = table.capacity_bytes;
   out->magazine_bound_bytes = table.bound_bytes;
+  out->held_runs = table.held_runs;
+  out->held_run_bytes = table.held_run_bytes;
+  out->lost_runs = table.lost_runs;
+  out->lost_run_bytes = table.lost_run_bytes;
+  out->buddy.requests = table.runs_served;
   for (size_t i = 0; i < kClasses; ++i) {
     const MagazineStats& magazines = table.classes[i];
     ClassSnapshot& row = out->classes[i];
@@ -70,6 +76,8 @@ void add_up_classes(HeapSnapshot* out) {
     out->slab.live_bytes += row.live_blocks * c.block_bytes;
     out->slab.mapped_bytes += row.slabs * c.slab_granules * kGranuleBytes;
   }
+  out->lost_blocks += out->lost_runs;
+  out->lost_bytes += out->lost_run_bytes;
   out->slab.requests = out->magazine_requests;
 }
 
@@ -84,6 +92,11 @@ void take_frames(HeapSnapshot* out) {
     out->buddy.live_blocks += stats.live_blocks;
     out->buddy.live_bytes += stats.live_bytes;
   }
+  // What a thread has at hand, the frames take for live.
+  out->buddy.live_blocks =
+      saturating_subtract(out->buddy.live_blocks, out->held_runs + out->lost_runs);
+  out->buddy.live_bytes =
+      saturating_subtract(out->buddy.live_bytes, out->held_run_bytes + out->lost_run_bytes);
   out->buddy.mapped_bytes = out->frames * kFrameBytes;
 }
 

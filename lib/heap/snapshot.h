@@ -60,7 +60,7 @@ struct NodeSnapshot {
   uint64_t frames;
   uint64_t slab_bytes;           // space of the slabs, which lie in frames
   uint64_t slab_out_bytes;       // blocks of them with the program or in magazines, anybody's
-  uint64_t buddy_live_bytes;     // likewise in frames
+  uint64_t buddy_live_bytes;     // likewise in frames, with the program or at hand of a thread
   uint64_t free_resident_bytes;  // of frames, at most: as in TierSnapshot
   uint64_t frames_resident_bytes;
   uint64_t large_resident_bytes;
@@ -76,7 +76,12 @@ struct HeapSnapshot {
   TierSnapshot large;
   uint64_t cached_blocks;
   uint64_t cached_bytes;
-  uint64_t lost_blocks;
+  // Buddy blocks that threads have at hand, and those lost in forks. Neither is live.
+  uint64_t held_runs;
+  uint64_t held_run_bytes;
+  uint64_t lost_runs;
+  uint64_t lost_run_bytes;
+  uint64_t lost_blocks;  // of classes and runs
   uint64_t lost_bytes;
   uint64_t lost_threads;       // whose caches those were
   uint64_t magazine_requests;  // to slab classes
@@ -107,6 +112,9 @@ struct HeapSnapshot {
 
   uint64_t requests() const { return magazine_requests + buddy.requests + large.requests; }
   uint64_t live_blocks() const { return slab.live_blocks + buddy.live_blocks + large.live_blocks; }
+  // With threads: in magazines and slots.
+  uint64_t all_cached_blocks() const { return cached_blocks + held_runs; }
+  uint64_t all_cached_bytes() const { return cached_bytes + held_run_bytes; }
   uint64_t live_bytes() const { return slab.live_bytes + buddy.live_bytes + large.live_bytes; }
   uint64_t mapped_bytes() const { return buddy.mapped_bytes + large.mapped_bytes + own_bytes; }
   // At most, as its parts.

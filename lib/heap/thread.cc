@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "heap/processors.h"
+#include "heap/runs.h"
 #include "pressure/caretaker.h"
 
 namespace elasticpool {
@@ -21,7 +22,9 @@ void on_thread_exit(void* value) {
   // one of them has no later pass.
   t_slot.cache = &g_vacant_cache;
   t_slot.dead = true;
-  retire_cache(static_cast<ThreadCache*>(value));
+  auto* cache = static_cast<ThreadCache*>(value);
+  flush_runs(*cache);
+  retire_cache(cache);
   caretaker_note_end(0);
 }
 

@@ -22,7 +22,7 @@ namespace elasticpool {
 
 // A row has a magazine for all that match() can say of the cells of its zone.
 inline constexpr size_t kTinyMagazines = 8;
-inline constexpr size_t kMediumMagazines = kBuddyBlock + 1;
+inline constexpr size_t kMediumMagazines = kHeldBuddyBlock + 1;
 inline constexpr size_t kSmallMagazines = UINT8_MAX + 1;
 inline constexpr size_t kMagazines = kTinyMagazines + kMediumMagazines + kSmallMagazines;
 static_assert(kZoneClasses[0].count < kTinyMagazines);

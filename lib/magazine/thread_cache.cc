@@ -40,6 +40,7 @@ struct Registry {
   ClassHistory history[kClasses] EP_GUARDED_BY(lock);
   // Of dead threads: see ThreadCache.
   uint64_t taken_bytes EP_GUARDED_BY(lock) = 0;
+  uint64_t runs_served EP_GUARDED_BY(lock) = 0;
   SlabPeak slab_peak EP_GUARDED_BY(lock);
 };
 
@@ -204,9 +205,6 @@ void tick(ThreadCache& cache) {
   }
 }
 
-// Who frees so much without a miss in between needs no more than full batches.
-bool is_freeing(const ThreadCache& cache) { return cache.freed_in_a_row_bytes > kFreeingBytes; }
-
 // Grows the magazine if it should and may.
 void grow(ThreadCache& cache, ClassId id, bool hot) {
   const size_t block_bytes = block_bytes_of(id);
@@ -361,6 +359,8 @@ EP_NOINLINE void note_slab_peak(uint64_t now_bytes) {
 
 constinit ThreadCache g_vacant_cache;
 
+bool is_freeing(const ThreadCache& cache) { return cache.freed_in_a_row_bytes > kFreeingBytes; }
+
 void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes) {
   ClassUse& use = cache.use[index_of(id)];
   const uint32_t capacity = note_event(cache, id);
@@ -433,12 +433,14 @@ void flush_all(ThreadCache& cache) {
 }
 
 void retire_cache(ThreadCache* cache) {
+  EP_CHECK(cache->runs.held_granules() == 0);
   flush_all(*cache);
   g_sharers.fetch_sub(1, std::memory_order_relaxed);
   LockGuard guard(g_registry.lock);
   g_registry.caches.remove(cache);
   add_history(*cache);
   g_registry.taken_bytes += cache->taken_bytes.get();
+  g_registry.runs_served += cache->runs.served();
   g_registry.spare.push_front(cache);
 }
 
@@ -448,11 +450,16 @@ void magazine_stats(MagazineTable* table) {
   table->bound_bytes = bound_bytes();
   LockGuard guard(g_registry.lock);
   table->slab_peak = g_registry.slab_peak;
+  table->runs_served = g_registry.runs_served;
   for (size_t i = 0; i < kClasses; ++i) start_sum(i, &table->classes[i]);
   for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
        cache = CacheList::next(cache)) {
     const bool is_lost = cache->generation != g_registry.generation;
     ++(is_lost ? table->lost_caches : table->caches);
+    (is_lost ? table->lost_runs : table->held_runs) += cache->runs.held();
+    (is_lost ? table->lost_run_bytes : table->held_run_bytes) +=
+        cache->runs.held_granules() * kGranuleBytes;
+    table->runs_served += cache->runs.served();
     for (size_t i = 0; i < kClasses; ++i) add_cache(*cache, i, is_lost, &table->classes[i]);
   }
 }

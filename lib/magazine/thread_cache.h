@@ -45,6 +45,7 @@
 #include "base/units.h"
 #include "magazine/magazine_index.h"
 #include "magazine/request_pattern.h"
+#include "magazine/run_slots.h"
 #include "magazine/slot_space.h"
 #include "magazine/tuner.h"
 #include "slab/size_classes.h"
@@ -75,6 +76,7 @@ struct ThreadCache {
 
   ClassUse use[kClasses];
   SlotSpace space;
+  RunSlots runs;  // heap/ fills and empties them
   Link<ThreadCache> link;
   OwnerCell<size_t> capacity_bytes;  // sum over the classes of capacity * block size
   uint32_t events = 0;               // misses and overflows so far
@@ -132,15 +134,17 @@ extern ThreadCache g_vacant_cache;
 void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes);
 // Makes room in a full magazine and pushes.
 void flush_and_push(ThreadCache& cache, ClassId id, void* block);
+// Whether the thread has freed so much without a miss in between that it should hoard little.
+bool is_freeing(const ThreadCache& cache);
 // Without a cache: one block through percpu/.
 void* take_one(ClassId id);
 void put_one(ClassId id, void* block);
 
 // A cache for a newborn thread; nullptr when the system refuses.
 ThreadCache* make_cache();
-// Puts all blocks back and lets go of the record.
+// Puts all blocks back and lets go of the record; it holds no runs.
 void retire_cache(ThreadCache* cache);
-// Puts all blocks back.
+// Puts all blocks of magazines back.
 void flush_all(ThreadCache& cache);
 
 struct MagazineStats {
@@ -174,6 +178,12 @@ struct MagazineTable {
   uint64_t caches = 0;
   uint64_t lost_caches = 0;
   SlabPeak slab_peak;
+  // Buddy blocks at hand of threads, lost in forks, and requests served by them.
+  uint64_t held_runs = 0;
+  uint64_t held_run_bytes = 0;
+  uint64_t lost_runs = 0;
+  uint64_t lost_run_bytes = 0;
+  uint64_t runs_served = 0;
   uint64_t capacity_bytes = 0;  // what the magazines of living threads have room for
   uint64_t bound_bytes = 0;     // of that, but for the floors (capacity_pool.h)
 };

@@ -46,7 +46,9 @@ static_assert((size_t{1} << kLargeShape.step_shift) == kGranuleBytes);
 using BlockCode = uint8_t;
 inline constexpr BlockCode kNoBlock = 0;
 // In the medium zone: no block of a slab, but granules.
-inline constexpr BlockCode kBuddyBlock = 63;
+inline constexpr BlockCode kBuddyBlock = 62;
+// One that is free, at hand of a thread.
+inline constexpr BlockCode kHeldBuddyBlock = 63;
 
 // Codes of a zone whose units have several steps stay below the place.
 inline constexpr unsigned kPlaceShift = 5;

@@ -110,6 +110,9 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   write_slab_peak(json, heap.slab_peak);
   json.close('}');
   write_tier(json, "buddy", heap.buddy);
+  json.number("cached_blocks", heap.held_runs);
+  json.number("cached_bytes", heap.held_run_bytes);
+  json.number("lost_blocks", heap.lost_runs);
   json.number("frames", heap.frames);
   json.number("huge_frames", heap.huge_frames);
   json.close('}');

@@ -67,7 +67,8 @@ void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
   out.text("\n");
   out.text("  buddy").pad_to(14).human_bytes(heap.buddy.live_bytes).text(" live in ");
   out.decimal(heap.buddy.live_blocks).text(" blocks, ").decimal(heap.buddy.requests);
-  out.text(" requests; ").decimal(heap.frames).text(" frames of 2 MiB with slabs and blocks, ");
+  out.text(" requests; ").human_bytes(heap.held_run_bytes).text(" cached by threads; ");
+  out.decimal(heap.frames).text(" frames of 2 MiB with slabs and blocks, ");
   out.human_bytes(heap.buddy.free_resident_bytes).text(" of them free and kept");
   if (heap.huge_frames > 0) {
     out.text("; ").decimal(heap.huge_frames).text(" asked to be huge pages");

@@ -44,15 +44,15 @@ void write_xml(ReportSink sink, void* context) {
   TextWriter out(buffer, sizeof buffer, sink, context);
   const uint64_t frame_bytes = heap.buddy.mapped_bytes;
   const uint64_t frame_free_bytes = saturating_subtract(
-      frame_bytes, heap.slab.live_bytes + heap.buddy.live_bytes + heap.cached_bytes);
+      frame_bytes, heap.slab.live_bytes + heap.buddy.live_bytes + heap.all_cached_bytes());
   out.text("<malloc version=\"1\">\n<heap nr=\"0\">\n");
   write_slab_sizes(out, heap);
-  write_total(out, "fast", heap.cached_blocks, heap.cached_bytes);
+  write_total(out, "fast", heap.all_cached_blocks(), heap.all_cached_bytes());
   write_total(out, "rest", 0, frame_free_bytes);
   write_memory(out, "system", "current", frame_bytes);
   write_memory(out, "aspace", "total", frame_bytes);
   out.text("</heap>\n");
-  write_total(out, "fast", heap.cached_blocks, heap.cached_bytes);
+  write_total(out, "fast", heap.all_cached_blocks(), heap.all_cached_bytes());
   write_total(out, "rest", 0, frame_free_bytes);
   write_total(out, "mmap", heap.large.live_blocks, heap.large.live_bytes);
   write_memory(out, "system", "current", frame_bytes);

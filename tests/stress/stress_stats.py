@@ -48,11 +48,12 @@ def sum_errors(report):
     tiers, classes = report["tiers"], report["classes"]
     total = lambda key: sum(row[key] for row in classes)
     live_bytes = sum(row["live"] * row["size"] for row in classes)
+    lost_blocks = total("lost") + tiers["buddy"]["lost_blocks"]
     three = [tiers[name] for name in ("slab", "buddy", "large")]
     pairs = {
         "requests of magazines": (tiers["magazine"]["requests"], total("requests")),
         "cached blocks": (tiers["magazine"]["cached_blocks"], total("cached")),
-        "lost blocks": (report["lost_in_fork"]["blocks"], total("lost")),
+        "lost blocks": (report["lost_in_fork"]["blocks"], lost_blocks),
         "live blocks of slabs": (tiers["slab"]["live_blocks"], total("live")),
         "live bytes of slabs": (tiers["slab"]["live_bytes"], live_bytes),
         "live blocks": (report["live"]["blocks"], sum(tier["live_blocks"] for tier in three)),
@@ -92,7 +93,8 @@ def fork_errors(program, seed, folder):
     errors = sum_errors(child)
     if child["live"]["bytes"] != used_bytes:
         errors.append(f"{child['live']['bytes']} live bytes, {used_bytes} before")
-    if lost["bytes"] + kept["cached_bytes"] != cached_bytes:
+    kept_bytes = kept["cached_bytes"] + child["tiers"]["buddy"]["cached_bytes"]
+    if lost["bytes"] + kept_bytes != cached_bytes:
         errors.append(f"{lost} lost and {kept} kept, {cached_bytes} cached bytes before")
     if lost["bytes"] == 0 or parent["lost_in_fork"]["threads"] != 0:
         errors.append(f"lost: {lost} in the child, {parent['lost_in_fork']} in the parent")

@@ -1,13 +1,17 @@
 // Which tier serves a request: every size, every alignment; what is promised of usable sizes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <random>
+#include <thread>
 #include <vector>
 
 #include "base/bits.h"
 #include "buddy/buddy.h"
 #include "heap/heap.h"
+#include "heap/snapshot.h"
 #include "large/extents.h"
 #include "pagemap/zone.h"
 #include "slab/size_classes.h"
@@ -133,6 +137,77 @@ TEST_F(Routing, TheImpossibleCostsNothing) {
   EXPECT_EQ(after.mapped_bytes, before.mapped_bytes);
   EXPECT_EQ(buddy_stats(ZoneKind::kMedium).returned_bytes, buddy_before.returned_bytes);
   heap_free(kept);
+}
+
+uint64_t live_buddy_blocks() {
+  HeapSnapshot heap;
+  take_snapshot(&heap);
+  return heap.buddy.live_blocks;
+}
+
+TEST_F(Routing, ABuddyBlockThatWasFreedLastComesAgainWithoutItsFrame) {
+  heap_free(heap_allocate(100));  // from here on the thread has a cache
+  const uint64_t live_blocks = live_buddy_blocks();
+  for (size_t bytes = kGranuleBytes; bytes <= kBuddyBytesMax; bytes += kGranuleBytes) {
+    void* block = heap_allocate(bytes);
+    memset(block, 0xa5, bytes);
+    EXPECT_EQ(live_buddy_blocks(), live_blocks + 1);
+    heap_free(block);
+    EXPECT_EQ(live_buddy_blocks(), live_blocks);
+    const uint64_t requests = buddy_stats(ZoneKind::kMedium).requests;
+    EXPECT_EQ(heap_allocate(bytes - 1), block) << bytes;
+    EXPECT_EQ(heap_usable_bytes(block), bytes);
+    EXPECT_EQ(buddy_stats(ZoneKind::kMedium).requests, requests) << "nobody was asked";
+    heap_free(block);
+    auto* zeroed = static_cast<char*>(heap_allocate_zeroed(bytes));
+    EXPECT_EQ(zeroed, block);
+    EXPECT_EQ(std::count(zeroed, zeroed + bytes, 0), static_cast<ptrdiff_t>(bytes));
+    heap_free(zeroed);
+  }
+  heap_trim(0);
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, live_blocks);
+}
+
+TEST_F(Routing, AThreadThatEndsLeavesNoBuddyBlocks) {
+  heap_trim(0);
+  const BuddyStats before = buddy_stats(ZoneKind::kMedium);
+  std::thread([] {
+    heap_free(heap_allocate(100));
+    for (size_t bytes = kGranuleBytes; bytes <= kBuddyBytesMax; bytes *= 2) {
+      heap_free(heap_allocate(bytes));
+    }
+  }).join();
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, before.live_blocks);
+  EXPECT_GT(buddy_stats(ZoneKind::kMedium).requests, before.requests);
+}
+
+// Blocks of all lengths, at random, with other alignments: each is whole and nobody else's.
+TEST_F(Routing, BuddyBlocksKeepTheirContents) {
+  std::mt19937 random(7);
+  struct Held {
+    unsigned char* start;
+    size_t bytes;
+    int stamp;
+  };
+  std::vector<Held> held;
+  for (int step = 0; step < 20'000; ++step) {
+    if (held.size() < 24 && random() % 2 == 0) {
+      const size_t bytes = kSlabBytesMax + 1 + random() % (kBuddyBytesMax - kSlabBytesMax);
+      const size_t align = random() % 4 == 0 ? size_t{128} * kKiB : kMinAlignBytes;
+      auto* start = static_cast<unsigned char*>(heap_allocate_aligned(bytes, align));
+      ASSERT_EQ(address_of(start) % align, 0U);
+      start[0] = start[bytes - 1] = static_cast<unsigned char>(step);
+      held.push_back({start, bytes, step});
+    } else if (!held.empty()) {
+      std::swap(held[random() % held.size()], held.back());
+      const Held& last = held.back();
+      ASSERT_EQ(last.start[0], static_cast<unsigned char>(last.stamp));
+      ASSERT_EQ(last.start[last.bytes - 1], static_cast<unsigned char>(last.stamp));
+      heap_free(last.start);
+      held.pop_back();
+    }
+  }
+  for (const Held& last : held) heap_free(last.start);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ TEST(MagazineIndex, WhatIsNoCodeLeadsToNoClass) {
   for (size_t i = 0; i < kClasses; ++i) magazines.insert(magazine_of(class_at(i)));
   // All that a cell of the zone may hold, as long as nobody else writes to the map.
   const size_t cells_end[kBlockZones] = {kZoneClasses[0].count + 1, size_t{UINT8_MAX} + 1,
-                                         size_t{kBuddyBlock} + 1};
+                                         size_t{kHeldBuddyBlock} + 1};
   for (const ZoneKind kind : {ZoneKind::kTiny, ZoneKind::kSmall, ZoneKind::kMedium}) {
     for (size_t said = 0; said < cells_end[index_of(kind)]; ++said) {
       const size_t magazine = first_magazine_of(kind) + said;
