@@ -128,6 +128,13 @@ class ExtentIndex {
     return kNoRange;
   }
 
+  // The free range of that state that ends at the granule.
+  RangeId ending_at(RangeState state, uint32_t granule) const {
+    if (granule == 0) return kNoRange;
+    const RangeId id = states_[index(state)].by_address.at_or_below(granule - 1);
+    return id != kNoRange && store_.range(id).end() == granule ? id : kNoRange;
+  }
+
   // How many granules from `from` on are free, be it in ranges of several states; stops counting at
   // `enough`. The granule in front of `from` is not free.
   uint32_t free_run(uint32_t from, uint32_t enough) const {

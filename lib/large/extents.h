@@ -11,7 +11,7 @@
 // Choice      the warmest state that can serve, and in it the fit policy's range. A resident range
 //             saves page faults and adds nothing to the RSS; the price, addresses in smaller
 //             pieces, is paid in what there is plenty of. Where no resident range is long enough,
-//             one of half the request or more is continued into the free addresses behind it.
+//             one of half the request or more is continued into the free addresses around it.
 // Alignment   only what is asked for. (To frames, so that huge pages fit and mremap moves tables,
 //             was a third more memory where extents come and go: what lies between two of them is
 //             warm but fits nobody.) It costs addresses and 1/16384 of them in tables, so it has a

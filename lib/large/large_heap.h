@@ -134,6 +134,7 @@ class LargeHeap {
   static bool decommit_pages(uintptr_t start, size_t bytes);
   RangeId find(RangeState state, const ExtentRequest& request) const EP_REQUIRES(lock);
   RangeId take(RangeId id, const ExtentRequest& request) EP_REQUIRES(lock);
+  void extend_front(RangeId id, RangeId clean, uint32_t granules) EP_REQUIRES(lock);
   RangeId continue_resident(const ExtentRequest& request) EP_REQUIRES(lock);
   bool claim(const ExtentRequest& request, size_t skip_frames) EP_REQUIRES(lock);
   bool reaches(uint32_t from, uint32_t granules) EP_REQUIRES(lock);

@@ -67,7 +67,17 @@ RangeId LargeHeap::take(RangeId id, const ExtentRequest& request) {
   return index_.take(id, from, request.granules) ? id : kNoRange;
 }
 
-// The longest resident range and the free addresses behind it, where that saves half the faults.
+// The last granules of a clean range become those of the range in hand behind it.
+void LargeHeap::extend_front(RangeId id, RangeId clean, uint32_t granules) {
+  if (!index_.take(clean, range(clean).end() - granules, granules)) return;
+  records_.drop_range(clean);
+  range(id).start -= granules;
+  range(id).granules += granules;
+  note_regret(granules);
+}
+
+// The longest resident range with clean addresses in front of it and whatever is free behind it,
+// where that saves half the faults.
 RangeId LargeHeap::continue_resident(const ExtentRequest& request) {
   const RangeId id = index_.largest(RangeState::kResident);
   if (id == kNoRange) return kNoRange;
@@ -77,8 +87,13 @@ RangeId LargeHeap::continue_resident(const ExtentRequest& request) {
   const auto warm = static_cast<uint32_t>(end - from);
   // It was found before, and there was no record for what would be left of it.
   if (warm >= request.granules) return kNoRange;
-  if (!reaches(end, request.granules - warm)) return kNoRange;
+  const uint32_t missing = request.granules - warm;
+  const RangeId clean =
+      request.align > 1 ? kNoRange : index_.ending_at(RangeState::kClean, range(id).start);
+  const uint32_t in_front = clean == kNoRange ? 0 : std::min(missing, range(clean).granules);
+  if (!reaches(end, missing - in_front)) return kNoRange;
   if (!index_.take(id, static_cast<uint32_t>(from), warm)) return kNoRange;
+  if (in_front != 0) extend_front(id, clean, in_front);
   const uint64_t clean_granules = index_.granules(RangeState::kClean);
   if (grow_in_place(id, request.granules)) {
     note_regret(static_cast<uint32_t>(clean_granules - index_.granules(RangeState::kClean)));

@@ -159,6 +159,10 @@ struct Pair {
       ASSERT_NE(id, kNoRange) << "at " << stretch.start;
       EXPECT_EQ(store.range(id).granules, stretch.granules) << "at " << stretch.start;
       EXPECT_EQ(store.range(id).state, stretch.state) << "at " << stretch.start;
+      const uint32_t end = stretch.start + stretch.granules;
+      for (uint32_t granule = stretch.start + 1; granule <= end; ++granule) {
+        EXPECT_EQ(index.ending_at(stretch.state, granule), granule == end ? id : kNoRange);
+      }
     }
     for (const RangeState state : kStates) {
       const auto s = static_cast<size_t>(state);

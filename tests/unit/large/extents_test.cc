@@ -223,6 +223,33 @@ TEST_F(Extents, FreeMemoryThatNobodyWantsLosesItsPages) {
   EXPECT_TRUE(large_free(p));
 }
 
+TEST_F(Extents, WarmPagesServeWithTheCleanOnesInFrontOfThem) {
+  bool zeroed = false;
+  auto* p = static_cast<char*>(large_allocate(12 * kMiB, 1, &zeroed));
+  const int behind = blocks.allocate(2 * kMiB);
+  ASSERT_EQ(blocks[behind].data, p + 12 * kMiB);
+  // The first half of it goes back, the second half comes free afterwards.
+  auto* half = static_cast<char*>(large_reallocate(p, 6 * kMiB));
+  ASSERT_EQ(half, p);
+  auto* second = static_cast<char*>(large_allocate(6 * kMiB, 1, &zeroed));
+  ASSERT_EQ(second, p + 6 * kMiB);
+  std::memset(second, 1, 6 * kMiB);
+  EXPECT_TRUE(large_free(p));
+  large_release(0);
+  EXPECT_TRUE(large_free(second));
+  const LargeStats before = large_stats();
+  ASSERT_EQ(before.free_resident_bytes, 6 * kMiB);
+  // More than is warm, and more in front of it than is missing.
+  EXPECT_EQ(large_allocate(10 * kMiB, 1, &zeroed), p + 2 * kMiB);
+  EXPECT_FALSE(zeroed);
+  EXPECT_EQ(resident_bytes(p + 2 * kMiB, 10 * kMiB), 6 * kMiB);
+  const LargeStats after = large_stats();
+  EXPECT_EQ(after.free_resident_bytes, 0U);
+  EXPECT_EQ(after.free_clean_bytes, before.free_clean_bytes - 4 * kMiB);
+  EXPECT_EQ(after.regretted_bytes, before.regretted_bytes + 4 * kMiB);
+  EXPECT_TRUE(large_free(p + 2 * kMiB));
+}
+
 TEST_F(Extents, ReleaseKeepsWhatItIsTold) {
   bool zeroed = false;
   char* p[3];
