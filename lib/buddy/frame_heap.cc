@@ -87,7 +87,7 @@ Frame* add_frame(Zone& zone, FrameHeap& heap, NodeId node) {
     // Somebody else has mapped something there meanwhile: the addresses are lost to us.
   }
   size_t number = 0;
-  if (grow_zone(zone, 1, &number) != GrowStatus::kGrown) return nullptr;
+  if (grow_zone(zone, 1, PageSize::kBase, &number) != GrowStatus::kGrown) return nullptr;
   Frame* frame = frame_at(zone, number);
   start_frame(zone, heap, frame, node);
   return frame;
