@@ -60,8 +60,8 @@ void note_taken(FrameHeap& heap, Frame* frame, FrameBits bits, FrameBits reused)
     EP_REQUIRES(heap.lock) {
   heap.stats.used_granules += static_cast<unsigned>(std::popcount(bits));
   heap.stats.free_dirty_granules -= static_cast<unsigned>(std::popcount(reused));
-  if (heap.stats.free_dirty_granules < heap.least_free_granules) {
-    heap.least_free_granules = heap.stats.free_dirty_granules;
+  if (heap.releasable_granules() < heap.least_releasable_granules) {
+    heap.least_releasable_granules = heap.releasable_granules();
   }
   if (heap.stats.used_granules > heap.peak_used_granules) {
     heap.peak_used_granules = heap.stats.used_granules;
@@ -98,20 +98,23 @@ void give_back_run(const Zone& zone, FrameHeap& heap, Frame* frame, unsigned fir
     EP_REQUIRES(heap.lock) {
   const unsigned count = frame->count[first];
   EP_CHECK(count != 0);
+  const size_t releasable_before_bytes = heap.releasable_bytes();
   heap.remove(frame);
   frame->free |= run_bits(first, count);
   frame->count[first] = 0;
   heap.insert(frame);
   heap.stats.used_granules -= count;
   heap.stats.free_dirty_granules += count;
+  // Of a hugetlb page nothing is free before all of it is, and then all.
+  const size_t releasable_bytes = heap.releasable_bytes();
   const uint64_t going_bytes = heap.surplus.note_freed(
-      count * kGranuleBytes, heap.free_dirty_bytes(), heap.stats.used_granules * kGranuleBytes,
-      g_retain_bytes.load(std::memory_order_relaxed));
+      releasable_bytes - releasable_before_bytes, releasable_bytes,
+      heap.stats.used_granules * kGranuleBytes, g_retain_bytes.load(std::memory_order_relaxed));
   if (EP_LIKELY(going_bytes == 0)) return;
   // The lock is held for so long; the rest goes with the next free.
   const uint64_t now_bytes = going_bytes < kAtOnceBytes ? going_bytes : kAtOnceBytes;
   heap.surplus.note_stayed(going_bytes - now_bytes);
-  const size_t returned_bytes = release_until(zone, heap, heap.free_dirty_bytes() - now_bytes);
+  const size_t returned_bytes = release_until(zone, heap, releasable_bytes - now_bytes);
   heap.surplus.note_returned(returned_bytes);
   g_surplus_bytes.fetch_add(returned_bytes, std::memory_order_relaxed);
 }
@@ -125,7 +128,7 @@ void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules,
     growth->grown = true;
     growth->pages = frame->pages;
     growth->is_measured = heap.stats.used_granules >= FrameHeap::kDenseGranules / 2 &&
-                          should_measure_pages() &&
+                          should_measure_pages() && !is_hugetlb(frame->pages) &&
                           heap.payoff.should_measure(frame->pages == FramePages::kHuge);
   }
   return take_run(zone, heap, frame, granules, zeroed);
@@ -141,7 +144,7 @@ size_t reclaim_from(const Zone& zone, size_t wanted_bytes, MayGo may_go) {
     const size_t going_bytes = may_go(heap, wanted_bytes - returned_bytes);
     if (going_bytes == 0) continue;
     const size_t gone_bytes =
-        release_until(zone, heap, saturating_subtract(heap.free_dirty_bytes(), going_bytes));
+        release_until(zone, heap, saturating_subtract(heap.releasable_bytes(), going_bytes));
     heap.surplus.note_returned(gone_bytes);
     returned_bytes += gone_bytes;
   }
@@ -152,7 +155,7 @@ size_t reclaim_from(const Zone& zone, size_t wanted_bytes, MayGo may_go) {
 size_t reclaim_for_growth(const Zone& zone, size_t wanted_bytes) {
   return reclaim_from(
       zone, wanted_bytes, [](FrameHeap& heap, size_t bytes) EP_NO_THREAD_SAFETY_ANALYSIS {
-        const size_t room_bytes = saturating_subtract(heap.free_dirty_bytes(), kTradeFloorBytes);
+        const size_t room_bytes = saturating_subtract(heap.releasable_bytes(), kTradeFloorBytes);
         return heap.surplus.note_wanted(bytes, room_bytes);
       });
 }
@@ -196,6 +199,7 @@ void add_stats(FrameHeap& heap, BuddyStats* sum) {
   LockGuard guard(heap.lock);
   sum->frames += heap.stats.frames;
   sum->huge_frames += heap.stats.huge_frames;
+  sum->hugetlb_frames += heap.stats.hugetlb_frames;
   sum->used_granules += heap.stats.used_granules;
   sum->free_dirty_granules += heap.stats.free_dirty_granules;
   sum->returned_bytes += heap.stats.returned_bytes;
@@ -352,6 +356,7 @@ size_t buddy_release(size_t keep_bytes) {
   for_each_heap([&](const Zone& zone, FrameHeap& heap) {
     LockGuard guard(heap.lock);
     returned_bytes += release_until(zone, heap, keep_bytes);
+    if (keep_bytes < kGiB) returned_bytes += release_gigantic_pages(zone, heap);
     heap.surplus.reset();
   });
   return returned_bytes;
@@ -370,7 +375,7 @@ size_t buddy_free_bytes(ZoneKind kind) {
   for (size_t node = 0; node < node_rows(); ++node) {
     FrameHeap& heap = g_heaps[index_of(kind)][node];
     LockGuard guard(heap.lock);
-    free_bytes += heap.free_dirty_bytes();
+    free_bytes += heap.releasable_bytes();
   }
   return free_bytes;
 }
@@ -380,10 +385,10 @@ size_t buddy_least_free_bytes(ZoneKind kind) {
   for (size_t node = 0; node < node_rows(); ++node) {
     FrameHeap& heap = g_heaps[index_of(kind)][node];
     LockGuard guard(heap.lock);
-    const uint64_t free_granules = heap.stats.free_dirty_granules;
-    const uint64_t least = heap.least_free_granules;
+    const uint64_t free_granules = heap.releasable_granules();
+    const uint64_t least = heap.least_releasable_granules;
     least_bytes += (least < free_granules ? least : free_granules) * kGranuleBytes;
-    heap.least_free_granules = free_granules;
+    heap.least_releasable_granules = free_granules;
   }
   return least_bytes;
 }
