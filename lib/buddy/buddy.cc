@@ -9,8 +9,7 @@
 #include "base/check.h"
 #include "base/die.h"
 #include "base/reclaimer.h"
-#include "base/surplus_gauge.h"
-#include "buddy/huge_payoff.h"
+#include "buddy/frame_heap.h"
 #include "os/clock.h"
 #include "os/numa.h"
 #include "os/vm.h"
@@ -18,75 +17,12 @@
 namespace elasticpool {
 namespace {
 
-constexpr unsigned kUsedLevels = kGranulesPerFrame + 1;
-
-// See base/surplus_gauge.h.
-constexpr uint64_t kWindowShare = 8;
 constexpr uint64_t kAtOnceBytes = 64 * kMiB;
-// From here on a huge page that is not filled yet is a small part of the heap.
-constexpr uint64_t kDenseGranules = 64 * kMiB / kGranuleBytes;
 // What a heap keeps when another tier grows.
 constexpr size_t kTradeFloorBytes = 512 * kKiB;
 
 constinit std::atomic<size_t> g_retain_bytes{8 * kMiB};
 constinit std::atomic<uint64_t> g_surplus_bytes{0};
-
-unsigned used_of(const Frame& frame) {
-  return static_cast<unsigned>(kGranulesPerFrame) -
-         static_cast<unsigned>(std::popcount(frame.free));
-}
-
-// The frames of one node in one zone, by largest free order and by how many granules are used.
-struct FrameHeap {
-  using FrameList = List<Frame, &Frame::link>;
-
-  Lock lock{LockRank::kBuddy};
-  FrameList by_order[kOrders][kUsedLevels] EP_GUARDED_BY(lock);
-  // Bit u: by_order[order][u] is not empty.
-  uint64_t levels[kOrders] EP_GUARDED_BY(lock) = {};
-  // Frames whose memory went back; their addresses are still ours to map again.
-  FrameList absent EP_GUARDED_BY(lock);
-  BuddyStats stats EP_GUARDED_BY(lock);
-  HugePayoff payoff EP_GUARDED_BY(lock);
-  SurplusGauge<kWindowShare> surplus EP_GUARDED_BY(lock);
-
-  size_t free_dirty_bytes() const EP_REQUIRES(lock) {
-    return stats.free_dirty_granules * kGranuleBytes;
-  }
-  size_t peak_used_granules EP_GUARDED_BY(lock) = 0;
-  size_t least_free_granules EP_GUARDED_BY(lock) = 0;
-
-  void insert(Frame* frame) EP_REQUIRES(lock) {
-    const int order = largest_free_order(frame->free);
-    if (order == kNoOrder) return;
-    const unsigned used = used_of(*frame);
-    by_order[order][used].push_front(frame);
-    levels[order] |= uint64_t{1} << used;
-  }
-
-  void remove(Frame* frame) EP_REQUIRES(lock) {
-    const int order = largest_free_order(frame->free);
-    if (order == kNoOrder) return;
-    const unsigned used = used_of(*frame);
-    by_order[order][used].remove(frame);
-    if (by_order[order][used].empty()) levels[order] &= ~(uint64_t{1} << used);
-  }
-
-  // The fullest frame with a free block of 2^order.
-  Frame* fullest_with(unsigned order) EP_REQUIRES(lock) {
-    Frame* best = nullptr;
-    unsigned best_used = 0;
-    for (unsigned o = order; o < kOrders; ++o) {
-      if (levels[o] == 0) continue;
-      const unsigned used = floor_log2(levels[o]);
-      if (best == nullptr || used > best_used) {
-        best = by_order[o][used].front();
-        best_used = used;
-      }
-    }
-    return best;
-  }
-};
 
 constinit FrameHeap g_heaps[kBlockZones][kNodesMax];
 
@@ -104,12 +40,6 @@ void for_each_heap(Visit visit) {
   }
 }
 
-Frame* frame_at(const Zone& zone, size_t frame) { return static_cast<Frame*>(zone.side_of(frame)); }
-
-size_t frame_number(const Zone& zone, const Frame* frame) {
-  return (address_of(frame) - zone.side) / zone.side_bytes_per_frame;
-}
-
 unsigned granule_of(const Zone& zone, const void* p) {
   return static_cast<unsigned>((address_of(p) - zone.base) % kFrameBytes / kGranuleBytes);
 }
@@ -121,54 +51,6 @@ struct Growth {
   FramePages pages = FramePages::kDefault;
 };
 
-void choose_pages(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRES(heap.lock) {
-  // Small pages first, so that there is something to compare with.
-  const bool dense = heap.stats.used_granules >= kDenseGranules && heap.payoff.knows_small() &&
-                     heap.payoff.should_try();
-  frame->pages = advise_new_frame(zone.frame_address(frame_number(zone, frame)), dense);
-  heap.stats.huge_frames += frame->pages == FramePages::kHuge;
-}
-
-// No page of the frame is asked to be huge from here on.
-void tear_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRES(heap.lock) {
-  heap.stats.huge_frames -= frame->pages == FramePages::kHuge;
-  frame->pages = advise_torn_frame(zone.frame_address(frame_number(zone, frame)), frame->pages);
-}
-
-void start_frame(const Zone& zone, FrameHeap& heap, Frame* frame, NodeId node)
-    EP_REQUIRES(heap.lock) {
-  numa_place(zone.frame_address(frame_number(zone, frame)), kFrameBytes, node);
-  frame->free = kAllFree;
-  frame->dirty = 0;
-  frame->node = node;
-  frame->mapped = true;
-  choose_pages(zone, heap, frame);
-  ++heap.stats.frames;
-  heap.insert(frame);
-}
-
-// A mapped, empty frame: one whose memory had gone back, or a new one.
-Frame* add_frame(Zone& zone, FrameHeap& heap, NodeId node) EP_REQUIRES(heap.lock) {
-  while (Frame* frame = heap.absent.pop_front()) {
-    const uintptr_t address = zone.frame_address(frame_number(zone, frame));
-    const MapStatus status = vm().map_at(address, kFrameBytes);
-    if (status == MapStatus::kMapped) {
-      start_frame(zone, heap, frame, node);
-      return frame;
-    }
-    if (status == MapStatus::kNoMemory) {
-      heap.absent.push_front(frame);
-      return nullptr;
-    }
-    // Somebody else has mapped something there meanwhile: the addresses are lost to us.
-  }
-  size_t number = 0;
-  if (grow_zone(zone, 1, &number) != GrowStatus::kGrown) return nullptr;
-  Frame* frame = frame_at(zone, number);
-  start_frame(zone, heap, frame, node);
-  return frame;
-}
-
 void mark_run(Frame* frame, unsigned first, unsigned count) {
   for (unsigned i = first; i < first + count; ++i) frame->first[i] = static_cast<uint8_t>(first);
   frame->count[first] = static_cast<uint8_t>(count);
@@ -178,8 +60,8 @@ void note_taken(FrameHeap& heap, Frame* frame, FrameBits bits, FrameBits reused)
     EP_REQUIRES(heap.lock) {
   heap.stats.used_granules += static_cast<unsigned>(std::popcount(bits));
   heap.stats.free_dirty_granules -= static_cast<unsigned>(std::popcount(reused));
-  if (heap.stats.free_dirty_granules < heap.least_free_granules) {
-    heap.least_free_granules = heap.stats.free_dirty_granules;
+  if (heap.releasable_granules() < heap.least_releasable_granules) {
+    heap.least_releasable_granules = heap.releasable_granules();
   }
   if (heap.stats.used_granules > heap.peak_used_granules) {
     heap.peak_used_granules = heap.stats.used_granules;
@@ -212,79 +94,27 @@ void* take_run(const Zone& zone, FrameHeap& heap, Frame* frame, size_t granules,
                                  first * kGranuleBytes);
 }
 
-// Sends the dirty free granules of a frame back; the whole frame where nothing of it is used.
-size_t release_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRES(heap.lock) {
-  const uintptr_t start = zone.frame_address(frame_number(zone, frame));
-  FrameBits going = frame->dirty & frame->free;
-  size_t returned_bytes = 0;
-  if (frame->free == kAllFree && vm().unmap(start, kFrameBytes)) {
-    release_map(zone, frame_number(zone, frame));
-    heap.remove(frame);
-    heap.stats.huge_frames -= frame->pages == FramePages::kHuge;
-    frame->mapped = false;
-    frame->free = 0;
-    heap.absent.push_front(frame);
-    --heap.stats.frames;
-    returned_bytes = static_cast<size_t>(std::popcount(going)) * kGranuleBytes;
-    heap.stats.free_dirty_granules -= static_cast<unsigned>(std::popcount(going));
-    frame->returned |= going;
-    frame->dirty = 0;
-  } else if (going != 0) {
-    tear_frame(zone, heap, frame);
-    while (going != 0) {
-      const auto first = static_cast<unsigned>(std::countr_zero(going));
-      const auto count = static_cast<unsigned>(std::countr_one(going >> first));
-      const FrameBits bits = run_bits(first, count);
-      going &= ~bits;
-      const uintptr_t from = start + first * kGranuleBytes;
-      if (!return_pages(from, count * kGranuleBytes, frame->pages)) continue;
-      numa_place(from, count * kGranuleBytes, frame->node);
-      frame->dirty &= ~bits;
-      frame->returned |= bits;
-      heap.stats.free_dirty_granules -= count;
-      returned_bytes += count * kGranuleBytes;
-    }
-  }
-  heap.stats.returned_bytes += returned_bytes;
-  return returned_bytes;
-}
-
-// Emptiest frames first: what lies free in full ones is wanted again soonest.
-size_t release_until(const Zone& zone, FrameHeap& heap, size_t keep_bytes) EP_REQUIRES(heap.lock) {
-  size_t returned_bytes = 0;
-  for (unsigned used = 0; used < kUsedLevels; ++used) {
-    for (unsigned order = kOrders; order-- > 0;) {
-      Frame* following = nullptr;
-      for (Frame* frame = heap.by_order[order][used].front(); frame != nullptr; frame = following) {
-        if (heap.free_dirty_bytes() <= keep_bytes) return returned_bytes;
-        following = FrameHeap::FrameList::next(frame);
-        if ((frame->dirty & frame->free) != 0 || frame->free == kAllFree) {
-          returned_bytes += release_frame(zone, heap, frame);
-        }
-      }
-    }
-  }
-  return returned_bytes;
-}
-
 void give_back_run(const Zone& zone, FrameHeap& heap, Frame* frame, unsigned first)
     EP_REQUIRES(heap.lock) {
   const unsigned count = frame->count[first];
   EP_CHECK(count != 0);
+  const size_t releasable_before_bytes = heap.releasable_bytes();
   heap.remove(frame);
   frame->free |= run_bits(first, count);
   frame->count[first] = 0;
   heap.insert(frame);
   heap.stats.used_granules -= count;
   heap.stats.free_dirty_granules += count;
+  // Of a hugetlb page nothing is free before all of it is, and then all.
+  const size_t releasable_bytes = heap.releasable_bytes();
   const uint64_t going_bytes = heap.surplus.note_freed(
-      count * kGranuleBytes, heap.free_dirty_bytes(), heap.stats.used_granules * kGranuleBytes,
-      g_retain_bytes.load(std::memory_order_relaxed));
+      releasable_bytes - releasable_before_bytes, releasable_bytes,
+      heap.stats.used_granules * kGranuleBytes, g_retain_bytes.load(std::memory_order_relaxed));
   if (EP_LIKELY(going_bytes == 0)) return;
   // The lock is held for so long; the rest goes with the next free.
   const uint64_t now_bytes = going_bytes < kAtOnceBytes ? going_bytes : kAtOnceBytes;
   heap.surplus.note_stayed(going_bytes - now_bytes);
-  const size_t returned_bytes = release_until(zone, heap, heap.free_dirty_bytes() - now_bytes);
+  const size_t returned_bytes = release_until(zone, heap, releasable_bytes - now_bytes);
   heap.surplus.note_returned(returned_bytes);
   g_surplus_bytes.fetch_add(returned_bytes, std::memory_order_relaxed);
 }
@@ -297,8 +127,8 @@ void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules,
     if (frame == nullptr) return nullptr;
     growth->grown = true;
     growth->pages = frame->pages;
-    growth->is_measured = heap.stats.used_granules >= kDenseGranules / 2 &&
-                          should_measure_pages() &&
+    growth->is_measured = heap.stats.used_granules >= FrameHeap::kDenseGranules / 2 &&
+                          should_measure_pages() && !is_hugetlb(frame->pages) &&
                           heap.payoff.should_measure(frame->pages == FramePages::kHuge);
   }
   return take_run(zone, heap, frame, granules, zeroed);
@@ -314,7 +144,7 @@ size_t reclaim_from(const Zone& zone, size_t wanted_bytes, MayGo may_go) {
     const size_t going_bytes = may_go(heap, wanted_bytes - returned_bytes);
     if (going_bytes == 0) continue;
     const size_t gone_bytes =
-        release_until(zone, heap, saturating_subtract(heap.free_dirty_bytes(), going_bytes));
+        release_until(zone, heap, saturating_subtract(heap.releasable_bytes(), going_bytes));
     heap.surplus.note_returned(gone_bytes);
     returned_bytes += gone_bytes;
   }
@@ -325,7 +155,7 @@ size_t reclaim_from(const Zone& zone, size_t wanted_bytes, MayGo may_go) {
 size_t reclaim_for_growth(const Zone& zone, size_t wanted_bytes) {
   return reclaim_from(
       zone, wanted_bytes, [](FrameHeap& heap, size_t bytes) EP_NO_THREAD_SAFETY_ANALYSIS {
-        const size_t room_bytes = saturating_subtract(heap.free_dirty_bytes(), kTradeFloorBytes);
+        const size_t room_bytes = saturating_subtract(heap.releasable_bytes(), kTradeFloorBytes);
         return heap.surplus.note_wanted(bytes, room_bytes);
       });
 }
@@ -369,6 +199,7 @@ void add_stats(FrameHeap& heap, BuddyStats* sum) {
   LockGuard guard(heap.lock);
   sum->frames += heap.stats.frames;
   sum->huge_frames += heap.stats.huge_frames;
+  sum->hugetlb_frames += heap.stats.hugetlb_frames;
   sum->used_granules += heap.stats.used_granules;
   sum->free_dirty_granules += heap.stats.free_dirty_granules;
   sum->returned_bytes += heap.stats.returned_bytes;
@@ -525,6 +356,7 @@ size_t buddy_release(size_t keep_bytes) {
   for_each_heap([&](const Zone& zone, FrameHeap& heap) {
     LockGuard guard(heap.lock);
     returned_bytes += release_until(zone, heap, keep_bytes);
+    if (keep_bytes < kGiB) returned_bytes += release_gigantic_pages(zone, heap);
     heap.surplus.reset();
   });
   return returned_bytes;
@@ -543,7 +375,7 @@ size_t buddy_free_bytes(ZoneKind kind) {
   for (size_t node = 0; node < node_rows(); ++node) {
     FrameHeap& heap = g_heaps[index_of(kind)][node];
     LockGuard guard(heap.lock);
-    free_bytes += heap.free_dirty_bytes();
+    free_bytes += heap.releasable_bytes();
   }
   return free_bytes;
 }
@@ -553,10 +385,10 @@ size_t buddy_least_free_bytes(ZoneKind kind) {
   for (size_t node = 0; node < node_rows(); ++node) {
     FrameHeap& heap = g_heaps[index_of(kind)][node];
     LockGuard guard(heap.lock);
-    const uint64_t free_granules = heap.stats.free_dirty_granules;
-    const uint64_t least = heap.least_free_granules;
+    const uint64_t free_granules = heap.releasable_granules();
+    const uint64_t least = heap.least_releasable_granules;
     least_bytes += (least < free_granules ? least : free_granules) * kGranuleBytes;
-    heap.least_free_granules = free_granules;
+    heap.least_releasable_granules = free_granules;
   }
   return least_bytes;
 }

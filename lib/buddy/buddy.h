@@ -13,6 +13,9 @@
 //              unmapped, of others the pages of free granules. A new frame of one zone is traded
 //              for free memory elsewhere (base/reclaimer.h): a program that swings keeps its pages,
 //              and one that grows does not pay for what it no longer uses.
+// Hugetlb      a frame from the kernel's pool goes back whole or not at all: what is free in one
+//              that is used is not among what may go. One of a 1 GiB page goes with all of that
+//              page, and with buddy_release() only.
 // Cost         bit arithmetic on one frame; a system call when a frame comes or goes. In a large
 //              heap that may use huge pages the first touch of a new frame is made and timed here.
 // Errors       nullptr when the system refuses; nothing else changes then.
@@ -49,6 +52,7 @@ static_assert(sizeof(Frame) <= kFrameRecordBytes);
 struct BuddyStats {
   uint64_t frames = 0;               // mapped now
   uint64_t huge_frames = 0;          // of those, asked to be huge pages
+  uint64_t hugetlb_frames = 0;       // of those, on pages of the hugetlb pool
   uint64_t used_granules = 0;        // slabs and blocks
   uint64_t free_dirty_granules = 0;  // free, may be resident
   // Given back to the system so far. At most: a page that was never touched counts too.
@@ -93,12 +97,13 @@ void* buddy_run_start(const Zone& zone, const void* p);
 bool buddy_return_pages(const Zone& zone, uintptr_t from, size_t bytes);
 
 // Returns free memory of all frame heaps to the system until at most keep_bytes of each stay
-// resident; the bytes returned, at most (see returned_bytes).
+// resident, but for what hugetlb pages hold that are used; the bytes returned, at most (see
+// returned_bytes).
 size_t buddy_release(size_t keep_bytes);
 
 // The same for one zone, and for all its nodes together.
 size_t buddy_release_zone(ZoneKind kind, size_t keep_bytes);
-// Free and resident now; and the least that was since the last call of it (each node by itself, so
+// What could go now; and the least that could since the last call of it (each node by itself, so
 // perhaps less than the least of the sum).
 size_t buddy_free_bytes(ZoneKind kind);
 size_t buddy_least_free_bytes(ZoneKind kind);

@@ -37,6 +37,7 @@ FramePages advise_torn_frame(uintptr_t start, FramePages pages) {
 }
 
 bool return_pages(uintptr_t from, size_t bytes, FramePages pages) {
+  if (is_hugetlb(pages)) return false;
   // What is locked in memory (mlockall) cannot be discarded.
   if (pages != FramePages::kDefault && vm().discard(from, bytes)) return true;
   return vm().decommit(from, bytes);

@@ -86,6 +86,7 @@ void take_frames(HeapSnapshot* out) {
     const BuddyStats stats = buddy_stats(kind);
     out->frames += stats.frames;
     out->huge_frames += stats.huge_frames;
+    out->hugetlb_frames += stats.hugetlb_frames;
     out->buddy.free_resident_bytes += stats.free_dirty_granules * kGranuleBytes;
     out->buddy.returned_bytes += stats.returned_bytes;
     out->buddy.requests += stats.requests;

@@ -89,8 +89,9 @@ struct HeapSnapshot {
   uint64_t magazine_events;          // batches taken and put back
   uint64_t magazine_capacity_bytes;  // what magazines have room for, and its bound but for floors
   uint64_t magazine_bound_bytes;
-  uint64_t frames;       // 2 MiB each, mapped
-  uint64_t huge_frames;  // of those, asked to be huge pages
+  uint64_t frames;          // 2 MiB each, mapped
+  uint64_t huge_frames;     // of those, asked to be huge pages
+  uint64_t hugetlb_frames;  // of those, on pages of the hugetlb pool
   uint64_t large_peak_live_bytes;
   uint64_t large_free_clean_bytes;  // free and mapped, without pages
   uint64_t large_hole_bytes;        // addresses without memory

@@ -11,6 +11,12 @@
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 namespace elasticpool {
 namespace {
@@ -24,14 +30,16 @@ bool kernel_unmap(uintptr_t address, size_t bytes) {
   return !failed(system_call(SYS_munmap, static_cast<long>(address), static_cast<long>(bytes)));
 }
 
-MapStatus kernel_map_at(uintptr_t address, size_t bytes) {
-  const long result = map(address, bytes, MAP_FIXED_NOREPLACE);
+MapStatus map_fixed(uintptr_t address, size_t bytes, int flags) {
+  const long result = map(address, bytes, MAP_FIXED_NOREPLACE | flags);
   if (failed(result)) return result == -EEXIST ? MapStatus::kTaken : MapStatus::kNoMemory;
   if (static_cast<uintptr_t>(result) == address) return MapStatus::kMapped;
   // Kernels before 4.17 take the flag for a hint.
   kernel_unmap(static_cast<uintptr_t>(result), bytes);
   return MapStatus::kTaken;
 }
+
+MapStatus kernel_map_at(uintptr_t address, size_t bytes) { return map_fixed(address, bytes, 0); }
 
 void* kernel_map_anywhere(size_t bytes) {
   const long result = map(0, bytes, 0);
@@ -77,8 +85,24 @@ bool kernel_discard(uintptr_t address, size_t bytes) {
                              MADV_DONTNEED));
 }
 
-constexpr Vm kKernelVm = {kernel_map_at, kernel_map_anywhere, kernel_unmap,  kernel_decommit,
-                          kernel_remap,  kernel_advise,       kernel_discard};
+MapStatus kernel_map_hugetlb_at(uintptr_t address, size_t bytes, PageSize pages) {
+  // The size stands in the flags as its logarithm. Without MAP_NORESERVE: who is told "mapped" has
+  // the pages, whoever else takes some of the pool.
+  const int size_log2 = pages == PageSize::k1GiB ? 30 : 21;
+  return map_fixed(address, bytes, MAP_HUGETLB | size_log2 << MAP_HUGE_SHIFT);
+}
+
+bool kernel_populate(uintptr_t address, size_t bytes) {
+  const long result = system_call(SYS_madvise, static_cast<long>(address), static_cast<long>(bytes),
+                                  MADV_POPULATE_WRITE);
+  // EFAULT: a touch would have raised SIGBUS. ENOMEM, EHWPOISON: no better. Kernels before 5.14 say
+  // EINVAL, a sandbox EPERM or ENOSYS.
+  return result != -EFAULT && result != -ENOMEM && result != -EHWPOISON;
+}
+
+constexpr Vm kKernelVm = {kernel_map_at,   kernel_map_anywhere,   kernel_unmap,
+                          kernel_decommit, kernel_remap,          kernel_advise,
+                          kernel_discard,  kernel_map_hugetlb_at, kernel_populate};
 
 constinit Vm g_vm = kKernelVm;
 

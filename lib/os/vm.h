@@ -22,6 +22,11 @@ enum class PageAdvice : uint8_t {
   kSmall,  // MADV_NOHUGEPAGE
 };
 
+// What a range is mapped with: pages of the usual size, which come with the first touch and go back
+// one by one, or pages of the kernel's hugetlb pool, which are reserved at once and one piece each:
+// no part of one can be unmapped, decommitted, discarded, advised or moved.
+enum class PageSize : uint8_t { kBase, k2MiB, k1GiB };
+
 struct Vm {
   // Readable, writable, zeroed pages at exactly [address, address + bytes); nothing that is mapped
   // there is replaced.
@@ -40,6 +45,14 @@ struct Vm {
   bool (*advise)(uintptr_t address, size_t bytes, PageAdvice advice);
   // As decommit, for a range that has been advised: its mapping stays one, and advised.
   bool (*discard)(uintptr_t address, size_t bytes);
+  // As map_at, with pages of the pool. address and bytes: multiples of their size, which is not
+  // kBase. kNoMemory: none of them, for whatever reason; usual ones may well be had.
+  MapStatus (*map_hugetlb_at)(uintptr_t address, size_t bytes, PageSize pages);
+  // The pages of a mapped range are there from now on, where the policy of the range (NUMA) wants
+  // them. False: they cannot be had though they are reserved, and a touch would be the end of the
+  // process (SIGBUS), as in a control group that may not use them. True where the kernel does not
+  // know how to say that.
+  bool (*populate)(uintptr_t address, size_t bytes);
 };
 
 // The kernel's.
@@ -47,6 +60,11 @@ const Vm& kernel_vm();
 // What the layers above use: the kernel's unless a test says otherwise.
 const Vm& vm();
 void set_vm(const Vm& replacement);
+
+inline MapStatus map_pages_at(uintptr_t address, size_t bytes, PageSize pages) {
+  return pages == PageSize::kBase ? vm().map_at(address, bytes)
+                                  : vm().map_hugetlb_at(address, bytes, pages);
+}
 
 // The size of a page of this kernel; a power of two.
 size_t page_bytes();

@@ -138,14 +138,17 @@ GrowStatus claim_addresses(Zone& zone, size_t frames, size_t* first_frame) {
   return GrowStatus::kGrown;
 }
 
-GrowStatus grow_zone(Zone& zone, size_t frames, size_t* first_frame) {
+GrowStatus grow_zone(Zone& zone, size_t frames, PageSize pages, size_t* first_frame) {
   LockGuard guard(zone.growth_lock);
+  if (pages == PageSize::k1GiB && zone.frame_address(zone.next_frame) % kGiB != 0) {
+    return GrowStatus::kUnaligned;
+  }
   // A range that somebody else has mapped is stepped over, in strides that double: a large foreign
   // mapping costs tens of refused calls, not thousands.
   size_t stride = frames;
   for (size_t first = zone.next_frame; first + frames <= zone.frames_max; first += stride) {
     if (!prepare_tables(zone, first + frames)) return GrowStatus::kNoMemory;
-    const MapStatus status = vm().map_at(zone.frame_address(first), frames * kFrameBytes);
+    const MapStatus status = map_pages_at(zone.frame_address(first), frames * kFrameBytes, pages);
     if (status == MapStatus::kMapped) {
       publish(zone, first + frames);
       *first_frame = first;

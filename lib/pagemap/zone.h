@@ -31,6 +31,7 @@
 #include "base/bits.h"
 #include "base/lock.h"
 #include "base/units.h"
+#include "os/vm.h"
 #include "pagemap/block_cell.h"
 
 namespace elasticpool {
@@ -99,12 +100,16 @@ struct ZoneSides {
 // below a quarter of it. Once, before any other call.
 void plan_zones(uintptr_t anchor, const ZoneSides& sides);
 
-enum class GrowStatus : uint8_t { kGrown, kNoMemory };
+enum class GrowStatus : uint8_t {
+  kGrown,
+  kNoMemory,
+  kUnaligned,  // the zone ends where no page of that size begins: nothing was tried
+};
 
 // `frames` mapped frames in a row, their map cells kNoBlock and their sides zeroed; the index of
 // the first. Skips addresses that others have taken. kNoMemory: the system refuses, or the zone is
-// full.
-GrowStatus grow_zone(Zone& zone, size_t frames, size_t* first_frame);
+// full. `pages`: kBase, k2MiB, or k1GiB for as many frames as fill such pages.
+GrowStatus grow_zone(Zone& zone, size_t frames, PageSize pages, size_t* first_frame);
 // Addresses only, nothing mapped in them, tables ready: for extents, whose owner maps by itself.
 GrowStatus claim_addresses(Zone& zone, size_t frames, size_t* first_frame);
 

@@ -115,6 +115,7 @@ void write_tiers(JsonWriter& json, const HeapSnapshot& heap) {
   json.number("lost_blocks", heap.lost_runs);
   json.number("frames", heap.frames);
   json.number("huge_frames", heap.huge_frames);
+  json.number("hugetlb_frames", heap.hugetlb_frames);
   json.close('}');
   write_tier(json, "large", heap.large);
   json.number("peak_live_bytes", heap.large_peak_live_bytes);

@@ -73,6 +73,11 @@ void write_tiers(TextWriter& out, const HeapSnapshot& heap) {
   if (heap.huge_frames > 0) {
     out.text("; ").decimal(heap.huge_frames).text(" asked to be huge pages");
   }
+  if (heap.hugetlb_frames > 0) {
+    out.text("; ")
+        .decimal(heap.hugetlb_frames)
+        .text(" on hugetlb pages, which no figure of resident memory counts");
+  }
   out.text("\n");
   out.text("  large").pad_to(14).human_bytes(heap.large.live_bytes).text(" live in ");
   out.decimal(heap.large.live_blocks).text(" extents, ").decimal(heap.large.requests);

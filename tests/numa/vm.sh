@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Boots a virtual machine of two NUMA nodes in software and runs tests of tests.txt in it.
 #
-#   tests/numa/vm.sh BUILD-FOLDER [--machine two|memoryless] [TEST...]
+#   tests/numa/vm.sh BUILD-FOLDER [--machine two|memoryless|large] [TEST...]
 #
 # One line a test, and what a failed one said. Exit status: 0; 1 where a test failed or the machine
 # did not come to its end; 2 for bad usage; 77 with a line where qemu or its kernel is missing,
@@ -97,9 +97,16 @@ make_initramfs() {
 }
 
 boot() {
-  local nodes=(
+  local first_mib=768 pool='' nodes
+  if [[ $machine == large ]]; then
+    first_mib=4096
+    # Later there is no GiB left in one piece.
+    pool="hugepagesz=1G hugepages=1"
+  fi
+  nodes=(
     -machine q35
-    -object "memory-backend-ram,id=memory0,size=768M" -numa "node,cpus=0-1,memdev=memory0"
+    -object "memory-backend-ram,id=memory0,size=${first_mib}M"
+    -numa "node,cpus=0-1,memdev=memory0"
     -object "memory-backend-ram,id=memory1,size=768M" -numa "node,cpus=2-3,memdev=memory1"
   )
   if [[ $machine == memoryless ]]; then
@@ -107,9 +114,10 @@ boot() {
     nodes=(-machine pc-i440fx-5.0 -numa "node,cpus=0-1,mem=1536M" -numa "node,cpus=2-3,mem=0")
   fi
   timeout -k 5 "$machine_seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 4 \
-    -m 1536M "${nodes[@]}" -nodefaults -no-user-config -display none -no-reboot \
+    -m "$((first_mib + 768))M" "${nodes[@]}" -nodefaults -no-user-config -display none -no-reboot \
     -serial "file:$work/serial" -kernel "$kernel" -initrd "$work/initramfs" \
-    -append "console=ttyS0 quiet panic=-1 oops=panic" </dev/null >"$work/qemu-said" 2>&1 || true
+    -append "console=ttyS0 quiet panic=-1 oops=panic $pool" \
+    </dev/null >"$work/qemu-said" 2>&1 || true
   tr -d '\r' <"$work/serial" >"$work/console"
 }
 
@@ -136,13 +144,13 @@ judge() {
   return "$failed"
 }
 
-(($# > 0)) || leave 2 "usage: tests/numa/vm.sh BUILD-FOLDER [--machine two|memoryless] [TEST...]"
+(($# > 0)) || leave 2 "usage: tests/numa/vm.sh BUILD-FOLDER [--machine MACHINE] [TEST...]"
 build=$(readlink -f "$1")
 tests=$build/tests
 shift
-machines=(two memoryless)
+machines=(two memoryless large)
 if [[ ${1-} == --machine ]]; then
-  [[ ${2-} == two || ${2-} == memoryless ]] || leave 2 "--machine is two or memoryless"
+  [[ " ${machines[*]} " == *" ${2-} "* ]] || leave 2 "--machine is one of ${machines[*]}"
   machines=("$2")
   shift 2
 fi

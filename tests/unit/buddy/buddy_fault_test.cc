@@ -18,6 +18,7 @@ struct Refusal {
   VmCall call;
   uint64_t count;
   MapStatus how;
+  bool hugetlb = false;  // with a pool
 };
 
 void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
@@ -27,7 +28,9 @@ class BuddyFault : public testing::TestWithParam<Refusal> {
   void SetUp() override {
     buddy_vm().fail_nothing();
     buddy_set_retain(kRetainBytes);
+    set_hugetlb(GetParam().hugetlb ? "2M" : "off");
   }
+  void TearDown() override { set_hugetlb("off"); }
 
   // Frames are taken, emptied and unmapped many times on the way.
   static size_t churn(Runs& runs) {
@@ -64,6 +67,9 @@ class BuddyFault : public testing::TestWithParam<Refusal> {
     EXPECT_TRUE(runs.allocate(g_small_zone, NodeId{0}, 32));
     EXPECT_TRUE(runs.allocate_block(NodeId{0}, kMiB, kMiB));
     runs.free_all();
+    if (refusal.hugetlb) {
+      for (Zone* zone : {&g_small_zone, &g_medium_zone}) end_hugetlb_pause(*zone, NodeId{0});
+    }
     buddy_release(0);
     runs.check();
     for (const Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
@@ -82,7 +88,15 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"unmap", VmCall::kUnmap, 1, MapStatus::kNoMemory},
         Refusal{"unmap_never", VmCall::kUnmap, FakeVm::kFromThereOn, MapStatus::kNoMemory},
         Refusal{"decommit", VmCall::kDecommit, 1, MapStatus::kNoMemory},
-        Refusal{"decommit_never", VmCall::kDecommit, FakeVm::kFromThereOn, MapStatus::kNoMemory}),
+        Refusal{"decommit_never", VmCall::kDecommit, FakeVm::kFromThereOn, MapStatus::kNoMemory},
+        Refusal{"hugetlb_none", VmCall::kMapHugetlbAt, 1, MapStatus::kNoMemory, true},
+        Refusal{"hugetlb_taken", VmCall::kMapHugetlbAt, 1, MapStatus::kTaken, true},
+        Refusal{"hugetlb_never", VmCall::kMapHugetlbAt, FakeVm::kFromThereOn, MapStatus::kNoMemory,
+                true},
+        Refusal{"hugetlb_populate", VmCall::kPopulate, 1, MapStatus::kNoMemory, true},
+        Refusal{"hugetlb_unmap", VmCall::kUnmap, 1, MapStatus::kNoMemory, true},
+        Refusal{"hugetlb_unmap_never", VmCall::kUnmap, FakeVm::kFromThereOn, MapStatus::kNoMemory,
+                true}),
     [](const auto& refusal) { return refusal.param.name; });
 
 TEST_P(BuddyFault, AtEveryCall) {

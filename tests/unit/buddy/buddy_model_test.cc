@@ -1,7 +1,9 @@
-// buddy/buddy.h against runs.h: long sequences of everything, in both zones.
+// buddy/buddy.h against runs.h: long sequences of everything, in both zones; with usual frames, and
+// with a hugetlb pool that has pages at one time and none at another.
 #include <gtest/gtest.h>
 
 #include <random>
+#include <tuple>
 
 #include "runs.h"
 
@@ -11,16 +13,18 @@ namespace {
 constexpr NodeId kNode{0};
 constexpr size_t kEverything = SIZE_MAX / 2;
 
-class BuddyModel : public testing::TestWithParam<unsigned> {
+class BuddyModel : public testing::TestWithParam<std::tuple<unsigned, bool>> {
  protected:
   void SetUp() override {
     buddy_vm().fail_nothing();
     buddy_set_retain(16 * kMiB);
+    set_hugetlb(hugetlb_ ? "2M" : "off");
   }
   void TearDown() override {
     runs_.free_all();
     buddy_release(0);
     runs_.check();
+    set_hugetlb("off");
   }
 
   size_t random_index() { return random_() % runs_.all().size(); }
@@ -55,7 +59,7 @@ class BuddyModel : public testing::TestWithParam<unsigned> {
                   buddy_stats(ZoneKind::kMedium).returned_bytes - before,
               returned);
     for (const Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
-      EXPECT_LE(Runs::free_dirty_bytes(*zone, kNode), keep_bytes);
+      EXPECT_LE(Runs::releasable_bytes(*zone, kNode), keep_bytes);
     }
   }
 
@@ -63,6 +67,11 @@ class BuddyModel : public testing::TestWithParam<unsigned> {
     const auto action = random_() % 100;
     if (action < 2) {
       release();
+      if (random_() % 2 == 0) {
+        buddy_vm().fail_nothing();
+      } else {
+        buddy_vm().fail(VmCall::kMapHugetlbAt, 1 + random_() % 4, FakeVm::kFromThereOn);
+      }
     } else if (action < 3) {
       buddy_set_retain(random_() % 4 == 0 ? kEverything : random_() % (16 * kMiB));
     } else if (action < 15 && !runs_.empty()) {
@@ -76,18 +85,21 @@ class BuddyModel : public testing::TestWithParam<unsigned> {
     }
   }
 
-  std::mt19937 random_{GetParam()};
+  const unsigned seed_ = std::get<0>(GetParam());
+  const bool hugetlb_ = std::get<1>(GetParam());
+  std::mt19937 random_{seed_};
   Runs runs_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, BuddyModel, testing::Range(1U, 5U));
+INSTANTIATE_TEST_SUITE_P(Seeds, BuddyModel,
+                         testing::Combine(testing::Range(1U, 5U), testing::Bool()));
 
 TEST_P(BuddyModel, AnySequence) {
   for (int i = 0; i < 2000; ++i) {
     // The number of runs breathes, so that frames come and go.
     step(i / 250 % 2 == 0 ? 40 : 5);
     if (i % 8 == 0) runs_.check();
-    if (HasFailure()) FAIL() << "seed " << GetParam() << ", step " << i;
+    if (HasFailure()) FAIL() << "seed " << seed_ << ", step " << i;
   }
 }
 

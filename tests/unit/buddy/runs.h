@@ -10,11 +10,14 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "buddy/buddy.h"
+#include "buddy/hugetlb_trial.h"
 #include "naive_frame.h"
 #include "os/vm.h"
+#include "tune/options.h"
 #include "zones.h"
 
 namespace elasticpool::test {
@@ -33,8 +36,27 @@ inline FakeVm& buddy_vm() {
   return *fake;
 }
 
+inline void set_hugetlb(const char* value) {
+  const std::string variable = std::string("MEMPOOL_HUGETLB=") + value;
+  const char* const environment[] = {variable.c_str(), nullptr};
+  load_options(environment, false, nullptr);
+}
+
 inline Frame* frame_record(const Zone& zone, size_t frame) {
   return static_cast<Frame*>(zone.side_of(frame));
+}
+
+// After refusals some frames are not tried from the pool: takes so many, and gives all back. The
+// pool must give now.
+inline void end_hugetlb_pause(Zone& zone, NodeId node) {
+  std::vector<void*> runs;
+  bool zeroed = false;
+  do {
+    ASSERT_LE(runs.size(), HugetlbTrial::kLongestPause + zone_frames(zone)) << "never tried";
+    runs.push_back(buddy_allocate(zone, node, kGranulesPerFrame, &zeroed));
+    ASSERT_NE(runs.back(), nullptr);
+  } while (frame_record(zone, zone.frame_of(runs.back()))->pages != FramePages::kHugetlb);
+  for (void* run : runs) buddy_free(zone, run);
 }
 
 struct Run {
@@ -117,6 +139,7 @@ class Runs {
     check_zone(g_tiny_zone, ZoneKind::kTiny);
     check_zone(g_small_zone, ZoneKind::kSmall);
     check_zone(g_medium_zone, ZoneKind::kMedium);
+    check_frames();
     uint64_t live_blocks = 0;
     uint64_t live_bytes = 0;
     for (const Run& run : runs_) {
@@ -128,6 +151,25 @@ class Runs {
     EXPECT_EQ(stats.live_blocks, live_blocks);
     EXPECT_EQ(stats.live_bytes, live_bytes);
     EXPECT_EQ(stats.requests - requests_before_, requests_);
+  }
+
+  // The part of it that holds whoever has the runs.
+  static void check_frames() {
+    check_frames_of(g_tiny_zone, ZoneKind::kTiny);
+    check_frames_of(g_small_zone, ZoneKind::kSmall);
+    check_frames_of(g_medium_zone, ZoneKind::kMedium);
+  }
+
+  // Free bytes of one heap that a release can give back: no part of a hugetlb page.
+  static size_t releasable_bytes(const Zone& zone, NodeId node) {
+    size_t granules = 0;
+    for (size_t i = 0; i < zone_frames(zone); ++i) {
+      const Frame* frame = frame_record(zone, i);
+      if (!frame->mapped || frame->node != node) continue;
+      if (is_hugetlb(frame->pages) && frame->free != kAllFree) continue;
+      granules += static_cast<size_t>(std::popcount(frame->dirty & frame->free));
+    }
+    return granules * kGranuleBytes;
   }
 
   // Free bytes of one heap that were handed out since their memory last came.
@@ -229,20 +271,32 @@ class Runs {
         ++used_granules;
       }
     }
-    uint64_t frames = 0;
-    uint64_t free_dirty = 0;
     for (size_t i = 0; i < used.size(); ++i) {
       const Frame* frame = frame_record(zone, i);
       ASSERT_EQ(frame->free, frame->mapped ? ~used[i] : 0) << "frame " << i;
-      ASSERT_EQ(buddy_vm().mapped_bytes_in(zone.frame_address(i), kFrameBytes),
-                frame->mapped ? kFrameBytes : 0)
+    }
+    EXPECT_EQ(buddy_stats(kind).used_granules, used_granules);
+  }
+
+  static void check_frames_of(const Zone& zone, ZoneKind kind) {
+    uint64_t frames = 0;
+    uint64_t hugetlb_frames = 0;
+    uint64_t free_dirty = 0;
+    for (size_t i = 0; i < zone_frames(zone); ++i) {
+      const Frame* frame = frame_record(zone, i);
+      const bool hugetlb = frame->mapped && is_hugetlb(frame->pages);
+      const uintptr_t start = zone.frame_address(i);
+      ASSERT_EQ(buddy_vm().mapped_bytes_in(start, kFrameBytes), frame->mapped ? kFrameBytes : 0)
+          << "frame " << i;
+      ASSERT_EQ(buddy_vm().hugetlb_bytes_in(start, kFrameBytes), hugetlb ? kFrameBytes : 0)
           << "frame " << i;
       frames += frame->mapped;
+      hugetlb_frames += hugetlb;
       free_dirty += static_cast<uint64_t>(std::popcount(frame->free & frame->dirty));
     }
     const BuddyStats stats = buddy_stats(kind);
     EXPECT_EQ(stats.frames, frames);
-    EXPECT_EQ(stats.used_granules, used_granules);
+    EXPECT_EQ(stats.hugetlb_frames, hugetlb_frames);
     EXPECT_EQ(stats.free_dirty_granules, free_dirty);
   }
 

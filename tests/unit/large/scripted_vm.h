@@ -34,7 +34,8 @@ class ScriptedVm {
          [](uintptr_t a, size_t n) { return instance().unmap(a, n); },
          [](uintptr_t a, size_t n) { return instance().decommit(a, n); },
          [](uintptr_t a, size_t n, uintptr_t b, size_t m) { return instance().remap(a, n, b, m); },
-         kernel_vm().advise, kernel_vm().discard});
+         kernel_vm().advise, kernel_vm().discard, kernel_vm().map_hugetlb_at,
+         kernel_vm().populate});
   }
 
   // For when nothing of ours is mapped.

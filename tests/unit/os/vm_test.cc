@@ -45,6 +45,12 @@ class VmTest : public testing::Test {
     }
   }
 
+  // Else populate() can only say yes.
+  bool kernel_populates() const {
+    constexpr int kPopulateWrite = 23;
+    return madvise(pointer(at_), page_bytes(), kPopulateWrite) == 0;
+  }
+
   const Vm& vm_ = kernel_vm();
   uintptr_t at_ = 0;
 };
@@ -159,6 +165,45 @@ TEST_F(VmTest, RemapInPlaceOfSeveralMappingsIsTaken) {
   ASSERT_EQ(mprotect(pointer(at_ + kBytes / 2), page_bytes(), PROT_READ), 0);
   EXPECT_EQ(vm_.remap(at_, kBytes, at_, 2 * kBytes), MapStatus::kTaken);
   EXPECT_TRUE(is_mapped(at_, kBytes));
+}
+
+// Whether this kernel's pool has pages is no matter of a test: what must hold either way.
+TEST_F(VmTest, PagesOfThePoolOrNothing) {
+  const uintptr_t free = at_ + kFrameBytes;
+  const MapStatus status = vm_.map_hugetlb_at(free, kFrameBytes, PageSize::k2MiB);
+  ASSERT_NE(status, MapStatus::kTaken);
+  if (status == MapStatus::kMapped) {
+    ASSERT_TRUE(vm_.populate(free, kFrameBytes));
+    expect_filled(free, kFrameBytes, 0);
+    EXPECT_FALSE(vm_.unmap(free, page_bytes())) << "a part of a page";
+    EXPECT_TRUE(vm_.unmap(free, kFrameBytes));
+  }
+  EXPECT_FALSE(is_mapped(free, kFrameBytes));
+  EXPECT_EQ(vm_.map_at(free, kFrameBytes), MapStatus::kMapped) << "usual ones may be had";
+}
+
+TEST_F(VmTest, PagesOfThePoolReplaceNothing) {
+  memset(pointer(at_), 7, kBytes);
+  for (const PageSize pages : {PageSize::k2MiB, PageSize::k1GiB}) {
+    const size_t bytes = pages == PageSize::k1GiB ? kGiB : kFrameBytes;
+    EXPECT_NE(vm_.map_hugetlb_at(round_down(at_, bytes), bytes, pages), MapStatus::kMapped);
+  }
+  expect_filled(at_, kBytes, 7);
+  EXPECT_FALSE(is_mapped(at_ + kBytes, page_bytes()));
+}
+
+TEST_F(VmTest, PopulatedPagesAreThere) {
+  if (!kernel_populates()) GTEST_SKIP() << "a kernel before 5.14";
+  EXPECT_TRUE(vm_.populate(at_, kBytes));
+  const uint64_t faults = page_faults().minor;
+  memset(pointer(at_), 7, kBytes);
+  EXPECT_LT(page_faults().minor - faults, kBytes / page_bytes() / 2);
+}
+
+TEST_F(VmTest, PopulateSaysThatThereAreNoPages) {
+  if (!kernel_populates()) GTEST_SKIP() << "a kernel before 5.14";
+  ASSERT_TRUE(vm_.unmap(at_, kBytes));
+  EXPECT_FALSE(vm_.populate(at_, kBytes)) << "not mapped";
 }
 
 TEST(Vm, TheTableIsReplaceable) {

@@ -58,7 +58,7 @@ TEST_F(ZoneGrowth, FrameByFrame) {
   for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
     for (size_t frame = 0; frame < 2 * kTableStep + 1; ++frame) {
       size_t number = SIZE_MAX;
-      ASSERT_EQ(grow_zone(*zone, 1, &number), GrowStatus::kGrown);
+      ASSERT_EQ(grow_zone(*zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
       ASSERT_EQ(number, frame);
       ASSERT_EQ(zone_frames(*zone), frame + 1);
       ASSERT_TRUE(fake_.is_mapped(zone->frame_address(frame), kFrameBytes));
@@ -75,7 +75,7 @@ TEST_F(ZoneGrowth, ReleasedMapIsEmpty) {
   for (const bool refused : {false, true}) {
     for (Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
       size_t first = SIZE_MAX;
-      ASSERT_EQ(grow_zone(*zone, 3, &first), GrowStatus::kGrown);
+      ASSERT_EQ(grow_zone(*zone, 3, PageSize::kBase, &first), GrowStatus::kGrown);
       const size_t cells = kFrameBytes >> zone->shape.unit_shift;
       auto* map = reinterpret_cast<uint8_t*>(zone->map + first * cells);
       memset(map, 7, 3 * cells);
@@ -90,9 +90,9 @@ TEST_F(ZoneGrowth, ReleasedMapIsEmpty) {
 
 TEST_F(ZoneGrowth, SeveralFramesInARow) {
   size_t number = SIZE_MAX;
-  ASSERT_EQ(grow_zone(g_small_zone, 11, &number), GrowStatus::kGrown);
+  ASSERT_EQ(grow_zone(g_small_zone, 11, PageSize::kBase, &number), GrowStatus::kGrown);
   EXPECT_EQ(number, 0U);
-  ASSERT_EQ(grow_zone(g_small_zone, 2, &number), GrowStatus::kGrown);
+  ASSERT_EQ(grow_zone(g_small_zone, 2, PageSize::kBase, &number), GrowStatus::kGrown);
   EXPECT_EQ(number, 11U);
   EXPECT_TRUE(fake_.is_mapped(g_small_zone.base, 13 * kFrameBytes));
   for (size_t frame = 0; frame < 13; ++frame) use_tables(g_small_zone, frame);
@@ -113,16 +113,16 @@ TEST_F(ZoneGrowth, ClaimMapsNothingButTables) {
 TEST_F(ZoneGrowth, FullZone) {
   g_small_zone.frames_max = 3;
   size_t number = SIZE_MAX;
-  EXPECT_EQ(grow_zone(g_small_zone, 4, &number), GrowStatus::kNoMemory);
+  EXPECT_EQ(grow_zone(g_small_zone, 4, PageSize::kBase, &number), GrowStatus::kNoMemory);
   EXPECT_EQ(claim_addresses(g_small_zone, 4, &number), GrowStatus::kNoMemory);
   EXPECT_EQ(claim_addresses(g_small_zone, SIZE_MAX, &number), GrowStatus::kNoMemory);
   EXPECT_EQ(zone_frames(g_small_zone), 0U);
   for (size_t frame = 0; frame < 3; ++frame) {
-    ASSERT_EQ(grow_zone(g_small_zone, 1, &number), GrowStatus::kGrown);
+    ASSERT_EQ(grow_zone(g_small_zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
     EXPECT_EQ(number, frame);
     use_tables(g_small_zone, frame);
   }
-  EXPECT_EQ(grow_zone(g_small_zone, 1, &number), GrowStatus::kNoMemory);
+  EXPECT_EQ(grow_zone(g_small_zone, 1, PageSize::kBase, &number), GrowStatus::kNoMemory);
   EXPECT_EQ(claim_addresses(g_small_zone, 1, &number), GrowStatus::kNoMemory);
   EXPECT_EQ(zone_frames(g_small_zone), 3U);
 }
@@ -136,11 +136,11 @@ class ZoneRefusal : public ZoneGrowth {
     tables_before_ = zone_tables_bytes();
     size_t number = SIZE_MAX;
     for (size_t i = 0; i < frames; ++i) {
-      EXPECT_EQ(grow_zone(zone, 1, &number), GrowStatus::kGrown);
+      EXPECT_EQ(grow_zone(zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
     }
     fake_.fail(VmCall::kMapAt, k, 1, how);
     number = SIZE_MAX;
-    const GrowStatus status = grow_zone(zone, 1, &number);
+    const GrowStatus status = grow_zone(zone, 1, PageSize::kBase, &number);
     const uint64_t calls = fake_.calls(VmCall::kMapAt);
     if (status == GrowStatus::kNoMemory) {
       EXPECT_EQ(number, SIZE_MAX);
@@ -154,7 +154,7 @@ class ZoneRefusal : public ZoneGrowth {
     expect_tables_counted();
     fake_.fail_nothing();
     const size_t published = zone_frames(zone);
-    EXPECT_EQ(grow_zone(zone, 1, &number), GrowStatus::kGrown);
+    EXPECT_EQ(grow_zone(zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
     EXPECT_EQ(number, published);
     EXPECT_TRUE(fake_.is_mapped(zone.frame_address(number), kFrameBytes));
     use_tables(zone, number);
@@ -191,13 +191,13 @@ TEST_F(ZoneRefusal, ClaimAtEveryCall) {
 TEST_F(ZoneGrowth, ForeignMappingIsSteppedOver) {
   // One frame is ours; behind it lie 300 of somebody else.
   size_t number = SIZE_MAX;
-  ASSERT_EQ(grow_zone(g_medium_zone, 1, &number), GrowStatus::kGrown);
+  ASSERT_EQ(grow_zone(g_medium_zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
   const uintptr_t foreign = g_medium_zone.frame_address(1);
   constexpr size_t kForeignFrames = 300;
   ASSERT_EQ(kernel_vm().map_at(foreign, kForeignFrames * kFrameBytes), MapStatus::kMapped);
   memset(reinterpret_cast<void*>(foreign), 0x77, 64);
   fake_.fail_nothing();  // counts anew
-  ASSERT_EQ(grow_zone(g_medium_zone, 1, &number), GrowStatus::kGrown);
+  ASSERT_EQ(grow_zone(g_medium_zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
   EXPECT_GT(number, kForeignFrames);
   EXPECT_TRUE(fake_.is_mapped(g_medium_zone.frame_address(number), kFrameBytes));
   use_tables(g_medium_zone, number);
@@ -207,6 +207,47 @@ TEST_F(ZoneGrowth, ForeignMappingIsSteppedOver) {
     ASSERT_EQ(reinterpret_cast<const uint8_t*>(foreign)[i], 0x77) << "foreign memory was touched";
   }
   kernel_vm().unmap(foreign, kForeignFrames * kFrameBytes);
+}
+
+TEST_F(ZoneGrowth, RefusedPagesOfThePoolLeaveThePlaceForUsualOnes) {
+  size_t number = SIZE_MAX;
+  ASSERT_EQ(grow_zone(g_small_zone, 1, PageSize::k2MiB, &number), GrowStatus::kGrown);
+  EXPECT_EQ(fake_.hugetlb_bytes_in(g_small_zone.frame_address(0), kFrameBytes), kFrameBytes);
+  fake_.fail(VmCall::kMapHugetlbAt, 1);
+  number = SIZE_MAX;
+  EXPECT_EQ(grow_zone(g_small_zone, 1, PageSize::k2MiB, &number), GrowStatus::kNoMemory);
+  EXPECT_EQ(number, SIZE_MAX);
+  EXPECT_EQ(zone_frames(g_small_zone), 1U) << "published";
+  ASSERT_EQ(grow_zone(g_small_zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
+  EXPECT_EQ(number, 1U);
+  EXPECT_EQ(fake_.hugetlb_bytes_in(g_small_zone.frame_address(1), kFrameBytes), 0U);
+}
+
+TEST_F(ZoneGrowth, GiganticPagesBeginWhereTheyCan) {
+  constexpr size_t kFrames = kGiB / kFrameBytes;
+  Zone& zone = g_medium_zone;
+  size_t number = SIZE_MAX;
+  // Up to such a place, and one frame further.
+  const size_t before = (round_up(zone.base, kGiB) - zone.base) / kFrameBytes;
+  if (before > 0) {
+    EXPECT_EQ(grow_zone(zone, kFrames, PageSize::k1GiB, &number), GrowStatus::kUnaligned);
+    ASSERT_EQ(grow_zone(zone, before, PageSize::kBase, &number), GrowStatus::kGrown);
+  }
+  ASSERT_EQ(grow_zone(zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
+  fake_.fail_nothing();  // counts anew
+  EXPECT_EQ(grow_zone(zone, kFrames, PageSize::k1GiB, &number), GrowStatus::kUnaligned);
+  EXPECT_EQ(fake_.calls(VmCall::kMapHugetlbAt) + fake_.calls(VmCall::kMapAt), 0U);
+  ASSERT_EQ(grow_zone(zone, kFrames - 1, PageSize::kBase, &number), GrowStatus::kGrown);
+  // The first is somebody else's.
+  fake_.fail(VmCall::kMapHugetlbAt, 1, 1, MapStatus::kTaken);
+  ASSERT_EQ(grow_zone(zone, kFrames, PageSize::k1GiB, &number), GrowStatus::kGrown);
+  EXPECT_EQ(number, before + 2 * kFrames);
+  EXPECT_EQ(zone_frames(zone), before + 3 * kFrames);
+  const uintptr_t start = zone.frame_address(number);
+  EXPECT_EQ(start % kGiB, 0U);
+  EXPECT_EQ(fake_.hugetlb_bytes_in(start, kGiB), kGiB);
+  for (size_t i = 0; i < kFrames; i += 100) use_tables(zone, number + i);
+  expect_tables_counted();
 }
 
 TEST_F(ZoneGrowth, Threads) {
@@ -219,7 +260,7 @@ TEST_F(ZoneGrowth, Threads) {
     threads.emplace_back([&] {
       for (size_t i = 0; i < kEach; ++i) {
         size_t number = SIZE_MAX;
-        EXPECT_EQ(grow_zone(g_small_zone, 1, &number), GrowStatus::kGrown);
+        EXPECT_EQ(grow_zone(g_small_zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
         const std::lock_guard guard(mutex);
         EXPECT_TRUE(numbers.insert(number).second) << "frame " << number << " twice";
       }
@@ -235,7 +276,7 @@ TEST_F(ZoneGrowth, ForkLeavesZonesUsable) {
     zones_lock_for_fork();
     zones_unlock_after_fork(in_child);
     size_t number = SIZE_MAX;
-    EXPECT_EQ(grow_zone(g_small_zone, 1, &number), GrowStatus::kGrown);
+    EXPECT_EQ(grow_zone(g_small_zone, 1, PageSize::kBase, &number), GrowStatus::kGrown);
   }
 }
 
