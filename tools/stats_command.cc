@@ -157,7 +157,8 @@ void write_tiers(TextWriter& out, const Section& tiers) {
   out.text(" of ").decimal(magazine.number("requests")).text(" requests and hold ");
   out.decimal(magazine.number("cached_blocks")).text(" blocks, ");
   out.human_bytes(magazine.number("cached_bytes")).text(", of ");
-  out.decimal(magazine.number("threads")).text(" threads\n");
+  out.decimal(magazine.number("threads")).text(" threads; and ");
+  out.human_bytes(tiers.section("buddy").number("cached_bytes")).text(" of buddy blocks\n");
 }
 
 void write_class(TextWriter& out, const Section& row) {

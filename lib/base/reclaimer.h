@@ -2,7 +2,7 @@
 //
 // Rule      while a tier takes new memory from the system, as much free memory as it takes goes
 //           back elsewhere: what is free in one tier is of no use to another, and the peak is what
-//           counts.
+//           counts. Not what a tier is busy with itself: it would take it anew the moment after.
 // Threads   set_reclaimer(): once each, at boot. reclaim_from_others(): any, with no lock of ours
 //           held but those of ranks kCpu and kNode; a reclaimer takes its own.
 // Cost      a load each; what there is to give back costs a system call a piece.

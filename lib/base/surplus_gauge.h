@@ -91,7 +91,8 @@ class SurplusGauge : public SurplusConstants {
     const uint64_t busy_bytes = std::max(taken_lately_bytes_, taken_before_bytes_);
     wanted_bytes_ += wanted_bytes;
     if (wanted_bytes_ >= kTradeWindowBytes) {
-      taken_before_bytes_ = taken_lately_bytes_;
+      // As long as several windows: it leaves only the present one behind.
+      taken_before_bytes_ = wanted_bytes_ < 2 * kTradeWindowBytes ? taken_lately_bytes_ : 0;
       taken_lately_bytes_ = 0;
       wanted_bytes_ = 0;
     }

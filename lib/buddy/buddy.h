@@ -68,7 +68,8 @@ struct BuddyStats {
 void buddy_set_retain(size_t retain_bytes);
 // Bytes that went back so far because nobody wanted them for a while.
 uint64_t buddy_surplus_bytes();
-// For base/reclaimer.h: free memory of the zone goes back, but for a small rest.
+// For base/reclaimer.h: free memory of the zone goes back, but for a small rest and for what the
+// zone itself is busy with (base/surplus_gauge.h).
 size_t buddy_reclaim_tiny(size_t wanted_bytes);
 size_t buddy_reclaim_small(size_t wanted_bytes);
 size_t buddy_reclaim_medium(size_t wanted_bytes);

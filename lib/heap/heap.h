@@ -7,10 +7,10 @@
 // --- Concurrency, on one page --------------------------------------------------------------------
 //
 // Who owns what                                                guarded by              rank
-//   a thread       its ThreadCache (magazines)                 nobody else writes to it
+//   a thread       its ThreadCache (magazines, runs)           nobody else writes to it
 //   a CPU          its current slab of each class              CpuCache::lock          kCpu
 //   a node's bin   the partial and full slabs of one class     NodeBin::lock           kNode
-//   a node         its frames, in each of two zones            FrameHeap::lock         kBuddy
+//   a node         its frames, in each of three zones            FrameHeap::lock         kBuddy
 //   the process    extents                                     see large/extents.h     kLarge
 //                  growth of a zone                            Zone::growth_lock       kZone
 //                  records of our own                          MetaArena::lock         kMeta
@@ -38,7 +38,8 @@
 // pthread_join return, with no lock of ours held; a few atomics of its own say whether it runs.
 //
 // Two threads that free the same block at the same instant (a bug of theirs) may both find the map
-// cell set, and each may hand it out again; the slab's bitmap sees it if both copies come home.
+// cell set, and each may hand it out again; the slab's bitmap, or the frame's count of granules,
+// sees it if both copies come home.
 // -------------------------------------------------------------------------------------------------
 #pragma once
 

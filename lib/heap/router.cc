@@ -35,7 +35,11 @@ void reclaim_for_retry() {
 
 void* refill(ClassId id, size_t bytes) {
   ThreadCache* cache = cache_or_birth();
-  if (cache != nullptr) return refill_and_pop(*cache, id, bytes);
+  if (cache != nullptr) {
+    void* block = refill_and_pop(*cache, id, bytes);
+    tend_runs(*cache);
+    return block;
+  }
   void* block = take_one(id);
   if (block != nullptr) count_uncached(id);
   return block;
@@ -84,6 +88,7 @@ void* allocate_buddy(size_t bytes, size_t align_bytes, bool* zeroed) {
     if (run != nullptr) return run;
   }
   if (!ensure_booted()) return nullptr;
+  cache_or_birth();
   void* block = buddy_allocate_block(current_node(), bytes, align_bytes, zeroed);
   if (EP_UNLIKELY(block == nullptr)) {
     reclaim_for_retry();
@@ -131,7 +136,7 @@ void free_in_zone(void* block, uintptr_t step) {
   ThreadCache* own = cache_for_free();
   if (own != nullptr) {
     flush_and_push(*own, id, block);
-    if (EP_UNLIKELY(is_freeing(*own))) flush_runs(*own);
+    tend_runs(*own);
     note_surplus();
   } else {
     put_one(id, block);

@@ -46,6 +46,7 @@ ThreadCache* cache_or_birth() {
   errno = saved_errno;
   if (will_be_told) return cache;
   slot.cache = &g_vacant_cache;
+  flush_runs(*cache);
   retire_cache(cache);
   return nullptr;
 }

@@ -118,9 +118,14 @@ void* large_reallocate(void* p, size_t bytes) {
 size_t large_release(size_t keep_bytes) {
   LockGuard trim_guard(g_large_heap.trim_lock);
   LockGuard guard(g_large_heap.lock);
-  // Whoever asks does not want it kept.
-  g_large_heap.surplus.reset();
-  return g_large_heap.trim(keep_bytes / kGranuleBytes);
+  const size_t returned_bytes = g_large_heap.trim(keep_bytes / kGranuleBytes);
+  // Whoever asks for all of it does not want any kept.
+  if (keep_bytes == 0) {
+    g_large_heap.surplus.reset();
+  } else {
+    g_large_heap.surplus.note_returned(returned_bytes);
+  }
+  return returned_bytes;
 }
 
 size_t large_least_free_bytes() {

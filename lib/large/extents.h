@@ -11,7 +11,8 @@
 // Choice      the warmest state that can serve, and in it the fit policy's range. A resident range
 //             saves page faults and adds nothing to the RSS; the price, addresses in smaller
 //             pieces, is paid in what there is plenty of. Where no resident range is long enough,
-//             one of half the request or more is continued into the free addresses around it.
+//             one of half the request or more is continued into the free addresses behind it and
+//             the clean ones in front of it.
 // Alignment   only what is asked for. (To frames, so that huge pages fit and mremap moves tables,
 //             was a third more memory where extents come and go: what lies between two of them is
 //             warm but fits nobody.) It costs addresses and 1/16384 of them in tables, so it has a
@@ -77,7 +78,8 @@ size_t large_least_free_bytes();
 // Unmaps all that is free, so that another tier finds addresses under RLIMIT_AS.
 void large_unmap_free();
 
-// For base/reclaimer.h: another tier grows, and free pages here go back for it.
+// For base/reclaimer.h: another tier grows, and free pages here go back for it, but for what
+// extents that come and go are busy with (base/surplus_gauge.h).
 size_t large_reclaim(size_t wanted_bytes);
 
 // Every claimed address is in one of them: live extents in whole granules and their rooms, free

@@ -59,6 +59,7 @@ bool LargeHeap::grow_in_place(RangeId id, uint32_t granules) {
     const RangeId behind = index_.starting_at(range(id).end());
     const uint32_t piece = std::min(granules - range(id).granules, range(behind).granules);
     if (range(behind).state != RangeState::kHole) {
+      surplus.note_taken(bytes_of(piece));
       range(id).granules += piece;
       index_.take_front(behind, piece);
       continue;

@@ -67,13 +67,14 @@ RangeId LargeHeap::take(RangeId id, const ExtentRequest& request) {
   return index_.take(id, from, request.granules) ? id : kNoRange;
 }
 
-// The last granules of a clean range become those of the range in hand behind it.
+// The last granules of a clean range become those of the range in hand behind it. Without a record
+// for what is left of it nothing is done.
 void LargeHeap::extend_front(RangeId id, RangeId clean, uint32_t granules) {
   if (!index_.take(clean, range(clean).end() - granules, granules)) return;
   records_.drop_range(clean);
   range(id).start -= granules;
   range(id).granules += granules;
-  note_regret(granules);
+  surplus.note_taken(bytes_of(granules));
 }
 
 // The longest resident range with clean addresses in front of it and whatever is free behind it,
@@ -93,8 +94,9 @@ RangeId LargeHeap::continue_resident(const ExtentRequest& request) {
   const uint32_t in_front = clean == kNoRange ? 0 : std::min(missing, range(clean).granules);
   if (!reaches(end, missing - in_front)) return kNoRange;
   if (!index_.take(id, static_cast<uint32_t>(from), warm)) return kNoRange;
-  if (in_front != 0) extend_front(id, clean, in_front);
+  surplus.note_taken(bytes_of(warm));
   const uint64_t clean_granules = index_.granules(RangeState::kClean);
+  if (in_front != 0) extend_front(id, clean, in_front);
   if (grow_in_place(id, request.granules)) {
     note_regret(static_cast<uint32_t>(clean_granules - index_.granules(RangeState::kClean)));
     return id;
@@ -198,14 +200,15 @@ void LargeHeap::note_regret(uint32_t granules) {
 
 Obtained LargeHeap::obtain(const ExtentRequest& request) {
   RangeId id = take(find(RangeState::kResident, request), request);
-  if (id == kNoRange) id = continue_resident(request);
+  if (id != kNoRange) {
+    surplus.note_taken(bytes_of(request.granules));
+  } else {
+    id = continue_resident(request);
+  }
   least_free_granules_ = std::min(least_free_granules_, index_.granules(RangeState::kResident));
   if (id != kNoRange) {
     const Obtained near = bring_near(id);
-    if (near.id != kNoRange) {
-      surplus.note_taken(bytes_of(request.granules));
-      return near;
-    }
+    if (near.id != kNoRange) return near;
   }
   id = take(find(RangeState::kClean, request), request);
   if (id != kNoRange) {

@@ -1,4 +1,4 @@
-// The buddy blocks that a thread has at hand: one for each length of run.
+// The buddy blocks that a thread has at hand: for each length of run the last that was freed.
 //
 // Pure:      steps and counts; no lock, no look at a block.
 // What for   a buffer of some hundred KiB that is freed and asked for again, in a loop, comes from
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/check.h"
 #include "base/owner_cell.h"
 #include "base/units.h"
 
@@ -39,19 +40,27 @@ class RunSlots {
   }
   // Of that length it holds none, and has room.
   void put(size_t granules, uintptr_t step) {
+    EP_ASSERT(granules - 1 < kLengths && !holds(granules) && has_room(granules));
     steps_[granules - 1].set(step);
     held_granules_.add(static_cast<ptrdiff_t>(granules));
   }
+  // In place of the one that it holds, which is the caller's then.
+  uintptr_t replace(size_t granules, uintptr_t step) {
+    const uintptr_t old = steps_[granules - 1].get();
+    steps_[granules - 1].set(step);
+    return old;
+  }
 
-  // Out of here for good, one after the other; 0: none is left.
+  // Out of here for good, one after the other; 0: none is left. Looks at each slot, and sets the
+  // sum right: a signal handler that came between the two stores of take() has left it off.
   uintptr_t take_any() {
-    if (held_granules_.get() == 0) return 0;
     for (size_t granules = 1; granules <= kLengths; ++granules) {
       const uintptr_t step = take(granules);
       if (step == 0) continue;
       served_.add(-1);
       return step;
     }
+    held_granules_.set(0);
     return 0;
   }
 

@@ -189,6 +189,9 @@ void rest(ThreadCache& cache) {
     put_back_all(cache, class_at(i));
     resize(cache, class_at(i), 0);
   }
+  cache.runs_are_idle =
+      cache.runs.held_granules() != 0 && cache.runs.served() == cache.runs_served_at_rest;
+  cache.runs_served_at_rest = cache.runs.served();
   cache.rested_beat = beats;
   cache.rested_event = cache.events;
 }
@@ -212,7 +215,7 @@ void grow(ThreadCache& cache, ClassId id, bool hot) {
   const size_t budget_room = saturating_subtract(options().magazine_bytes, own_bytes);
   const uint32_t slots = cache.use[index_of(id)].slots.get();
   const uint32_t wanted = grown_slots(slots, hot, block_bytes, budget_room);
-  if (wanted == slots || (wanted > kSlotsFreeing && is_freeing(cache))) return;
+  if (wanted == slots || (wanted > freeing_slots(block_bytes) && is_freeing(cache))) return;
   const size_t bound = bound_bytes();
   const size_t added =
       (capacity_of(wanted, block_bytes) - capacity_of(slots, block_bytes)) * block_bytes;
@@ -269,10 +272,11 @@ uint32_t note_event(ThreadCache& cache, ClassId id) {
 // Empties the magazine; it is not larger than who is freeing needs then.
 void empty_for_freeing(ThreadCache& cache, ClassId id) {
   put_back_all(cache, id);
-  if (cache.use[index_of(id)].slots.get() > kSlotsFreeing) resize(cache, id, kSlotsFreeing);
+  const uint32_t slots = freeing_slots(block_bytes_of(id));
+  if (cache.use[index_of(id)].slots.get() > slots) resize(cache, id, slots);
 }
 
-// In a full magazine.
+// In a full magazine; or there is none any more.
 void make_room(ThreadCache& cache, ClassId id, uint32_t capacity) {
   if (is_freeing(cache)) return empty_for_freeing(cache, id);
   const size_t count = put_back_lowest(cache, id, refill_batch(capacity));
@@ -359,6 +363,8 @@ EP_NOINLINE void note_slab_peak(uint64_t now_bytes) {
 
 constinit ThreadCache g_vacant_cache;
 
+size_t thread_share_bytes() { return share_bytes(bound_bytes()); }
+
 bool is_freeing(const ThreadCache& cache) { return cache.freed_in_a_row_bytes > kFreeingBytes; }
 
 void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes) {
@@ -388,7 +394,10 @@ void flush_and_push(ThreadCache& cache, ClassId id, void* block) {
   const uint32_t capacity = note_event(cache, id);
   if (capacity == 0) return put_for(cache, id, &block, 1);
   const size_t magazine = magazine_of(id);
-  if (cache.top_slot(magazine) == cache.limit[magazine]) make_room(cache, id, capacity);
+  if (cache.top_slot(magazine) == cache.limit[magazine]) {
+    make_room(cache, id, capacity);
+    if (cache.use[index_of(id)].slots.get() == 0) return put_for(cache, id, &block, 1);
+  }
   const size_t top = size_t{cache.top_slot(magazine)} + 1;
   cache.slot(top) = step_of_block(id, block);
   cache.set_top_slot(magazine, top);
@@ -433,7 +442,7 @@ void flush_all(ThreadCache& cache) {
 }
 
 void retire_cache(ThreadCache* cache) {
-  EP_CHECK(cache->runs.held_granules() == 0);
+  EP_ASSERT(cache->runs.held() == 0);
   flush_all(*cache);
   g_sharers.fetch_sub(1, std::memory_order_relaxed);
   LockGuard guard(g_registry.lock);

@@ -26,6 +26,8 @@
 // Capacities    the tuner (tuner.h) doubles what misses often and halves what is idle, within
 //               MEMPOOL_MAGAZINE_BYTES for the thread, and for the process within what
 //               capacity_pool.h says.
+// Runs          besides, a thread has some buddy blocks at hand (run_slots.h, heap/runs.h). They
+//               are its own as the magazines are: lost to the child of a fork, kept through sleep.
 // Sleep         a thread that sleeps keeps what it has in its magazines: to take it away would cost
 //               every malloc and free a check whether somebody does. It is bounded, not returned:
 //               by the thread's budget, and together with all other threads' by the pool. What a
@@ -76,7 +78,9 @@ struct ThreadCache {
 
   ClassUse use[kClasses];
   SlotSpace space;
-  RunSlots runs;  // heap/ fills and empties them
+  RunSlots runs;                     // heap/ fills and empties them
+  bool runs_are_idle = false;        // it should empty them
+  uint64_t runs_served_at_rest = 0;  // when that was last looked at
   Link<ThreadCache> link;
   OwnerCell<size_t> capacity_bytes;  // sum over the classes of capacity * block size
   uint32_t events = 0;               // misses and overflows so far
@@ -134,6 +138,8 @@ extern ThreadCache g_vacant_cache;
 void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes);
 // Makes room in a full magazine and pushes.
 void flush_and_push(ThreadCache& cache, ClassId id, void* block);
+// What a thread may hold, of what all may.
+size_t thread_share_bytes();
 // Whether the thread has freed so much without a miss in between that it should hoard little.
 bool is_freeing(const ThreadCache& cache);
 // Without a cache: one block through percpu/.

@@ -8,8 +8,8 @@
 //           So is, where the helper beats the time, one without an event for kIdleBeats of its
 //           beats: the thread has other things to do, or has slept meanwhile.
 // Freeing   who has freed kFreeingBytes without a miss in between is past a peak: its magazines
-//           shrink to kSlotsFreeing slots, enough for batches. So a thread that frees what it had
-//           and sleeps then hoards little.
+//           shrink to freeing_slots(), enough for batches of blocks that are many. So a thread that
+//           frees what it had and sleeps then hoards little.
 // Bounds    a magazine holds at most kSlotsMax - 1 blocks and kMagazineBytesMax bytes (or
 //           kBlocksMin blocks where those are larger); all of a thread's at most its budget; those
 //           of all threads what capacity_pool.h says.
@@ -31,6 +31,7 @@ inline constexpr uint32_t kHotEvents = 64;
 inline constexpr uint32_t kTickEvents = 256;
 inline constexpr size_t kFreeingBytes = 4 * kMiB;
 inline constexpr uint32_t kSlotsFreeing = 16;
+inline constexpr size_t kFreeingBlockBytesMax = 1 * kKiB;
 inline constexpr uint32_t kIdleEvents = 512;
 // Two to four seconds: see pressure/caretaker.h.
 inline constexpr uint32_t kIdleBeats = 8;
@@ -64,6 +65,10 @@ constexpr uint32_t grown_slots(uint32_t slots, bool hot, size_t block_bytes, siz
   const size_t added_bytes =
       (capacity_of(doubled, block_bytes) - capacity_of(slots, block_bytes)) * block_bytes;
   return added_bytes <= room_bytes ? doubled : slots;
+}
+
+constexpr uint32_t freeing_slots(size_t block_bytes) {
+  return block_bytes <= kFreeingBlockBytesMax ? kSlotsFreeing : 0;
 }
 
 // Blocks that move between magazine and slabs at a time. Their pointers lie on the stack meanwhile,

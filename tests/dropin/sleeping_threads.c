@@ -12,7 +12,7 @@
 #include "stats_report.h"
 
 // As in lib/magazine/capacity_pool.h.
-enum { kThreads = 64, kLeastBound = 8 * kMiB, kBoundDivisor = 50, kFloor = 16 * kKiB };
+enum { kThreads = 64, kLeastBound = 16 * kMiB, kBoundDivisor = 50, kFloor = 16 * kKiB };
 enum { kSizes = 40, kBlocks = 1200, kWakesMax = 80 };
 
 static pthread_barrier_t g_barrier;
@@ -48,7 +48,7 @@ static void see_the_bound(void) {
   const long threads = number_in(report, "magazine", "threads");
   const long part = number_in(report, "slab", "mapped_bytes") / kBoundDivisor;
   EXPECT(threads >= kThreads);
-  EXPECT(cached_bytes > kLeastBound / 4);
+  EXPECT(cached_bytes > kMiB);
   EXPECT(cached_bytes <= (part > kLeastBound ? part : kLeastBound) + threads * kFloor);
 }
 

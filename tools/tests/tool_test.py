@@ -37,7 +37,7 @@ REPORT = {
         "slab": {"requests": 800, "live_blocks": 100, "live_bytes": 6400, "mapped_bytes": 65536,
                  "free_resident_bytes": 1024, "returned_bytes": 0,
                  "peak": {"mapped_bytes": 8 << 20, "live_bytes": 6 << 20, "cached_bytes": 9}},
-        "buddy": {"requests": 150, "live_blocks": 20},
+        "buddy": {"requests": 150, "live_blocks": 20, "cached_bytes": 131072},
         "large": {"requests": 50, "live_blocks": 3, "peak_live_bytes": 7 << 20,
                   "free_clean_bytes": 2 << 20, "hole_bytes": 0, "lost_bytes": 1 << 20},
     },
@@ -150,7 +150,8 @@ class StatsTest(ToolTest):
             "page faults       77 minor, 2 major\n",
             "foreign frees     3\n",
             "slabs: 75.0% used at their peak of 8.0 MiB\n",
-            "magazines served 75.0% of 800 requests and hold 40 blocks, 2.0 KiB, of 2 threads\n",
+            "magazines served 75.0% of 800 requests and hold 40 blocks, 2.0 KiB, of 2 threads; "
+            "and 128.0 KiB of buddy blocks\n",
             "MEMPOOL_RETAIN          = 8M\n",
         ):
             self.assertIn(part, text)

@@ -13,6 +13,8 @@
 #include "heap/heap.h"
 #include "heap/snapshot.h"
 #include "large/extents.h"
+#include "magazine/thread_cache.h"
+#include "magazine/tuner.h"
 #include "pagemap/zone.h"
 #include "slab/size_classes.h"
 
@@ -179,6 +181,63 @@ TEST_F(Routing, AThreadThatEndsLeavesNoBuddyBlocks) {
   }).join();
   EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, before.live_blocks);
   EXPECT_GT(buddy_stats(ZoneKind::kMedium).requests, before.requests);
+}
+
+TEST_F(Routing, OfOneLengthTheLastIsKept) {
+  heap_free(heap_allocate(100));
+  heap_trim(0);
+  const uint64_t live_blocks = buddy_stats(ZoneKind::kMedium).live_blocks;
+  void* first = heap_allocate(200 * kKiB);
+  void* last = heap_allocate(200 * kKiB);
+  heap_free(first);
+  heap_free(last);
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, live_blocks + 1);
+  EXPECT_EQ(heap_allocate(200 * kKiB), last);
+  heap_free(last);
+  // All lengths together stay within the bound; the last one is there in any case.
+  for (size_t bytes = kGranuleBytes; bytes <= kBuddyBytesMax; bytes += kGranuleBytes) {
+    void* block = heap_allocate(bytes);
+    heap_free(block);
+    EXPECT_LE(buddy_stats(ZoneKind::kMedium).live_bytes, kBuddyBytesMax);
+    EXPECT_EQ(heap_allocate(bytes), block);
+    heap_free(block);
+  }
+}
+
+TEST_F(Routing, WhoOnlyFreesKeepsNoBuddyBlocks) {
+  heap_trim(0);
+  const uint64_t live_blocks = buddy_stats(ZoneKind::kMedium).live_blocks;
+  heap_free(heap_allocate(kBuddyBytesMax));
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, live_blocks + 1);
+  std::vector<void*> blocks(4 * kFreeingBytes / 256);
+  for (void*& block : blocks) block = heap_allocate(256);
+  void* last = heap_allocate(kBuddyBytesMax);
+  for (void* block : blocks) heap_free(block);
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, live_blocks + 1) << "the one in use";
+  heap_free(last);
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, live_blocks);
+}
+
+// A thread without a cache has no slots.
+TEST_F(Routing, AThreadThatOnlyFreesFreesBuddyBlocks) {
+  heap_trim(0);
+  const uint64_t live_blocks = buddy_stats(ZoneKind::kMedium).live_blocks;
+  void* block = heap_allocate(300 * kKiB);
+  std::thread([block] { heap_free(block); }).join();
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, live_blocks);
+  EXPECT_EQ(g_vacant_cache.runs.held(), 0U);
+}
+
+TEST_F(Routing, RunsThatNobodyAsksForGoWhenTheHelperHasBeaten) {
+  heap_trim(0);
+  const uint64_t live_blocks = buddy_stats(ZoneKind::kMedium).live_blocks;
+  heap_free(heap_allocate(kBuddyBytesMax));
+  for (uint32_t beat = 0; beat < kIdleBeats; ++beat) beat_magazines();
+  std::vector<void*> blocks(3000);
+  for (void*& block : blocks) block = heap_allocate(64);
+  for (uint32_t beat = 0; beat < kIdleBeats; ++beat) beat_magazines();
+  for (void*& block : blocks) heap_free(block);
+  EXPECT_EQ(buddy_stats(ZoneKind::kMedium).live_blocks, live_blocks);
 }
 
 // Blocks of all lengths, at random, with other alignments: each is whole and nobody else's.

@@ -187,6 +187,22 @@ TEST_F(Extents, OthersGiveBackForWhatIsNew) {
   set_reclaimer(Reclaimer::kSmallFrames, nullptr);
 }
 
+TEST_F(Extents, OthersGetWhatIsIdleAndNotWhatComesAndGoes) {
+  constexpr size_t kStep = SurplusConstants::kTradeWindowBytes;
+  bool zeroed = false;
+  for (int i = 0; i < 3; ++i) large_reclaim(kStep);  // what earlier tests took is long ago
+  blocks.free(blocks.allocate(32 * kMiB));
+  EXPECT_EQ(large_reclaim(4 * kMiB), 4 * kMiB) << "it was taken anew, and is idle";
+  void* p = large_allocate(20 * kMiB, 1, &zeroed);
+  EXPECT_TRUE(large_free(p));
+  const uint64_t free_bytes = large_stats().free_resident_bytes;
+  ASSERT_GE(free_bytes, 20 * kMiB);
+  EXPECT_EQ(large_reclaim(free_bytes), free_bytes - 20 * kMiB);
+  EXPECT_EQ(large_stats().free_resident_bytes, 20 * kMiB);
+  for (int i = 0; i < 8; ++i) large_reclaim(kStep);
+  EXPECT_EQ(large_stats().free_resident_bytes, 0U) << "idle for whole windows";
+}
+
 TEST_F(Extents, NeighboursBecomeOne) {
   // Four in a row, freed in an order that joins below, above, and both.
   const int all[] = {blocks.allocate(2 * kMiB), blocks.allocate(2 * kMiB),
