@@ -68,7 +68,7 @@ constexpr uint32_t grown_slots(uint32_t slots, bool hot, size_t block_bytes, siz
 }
 
 constexpr uint32_t freeing_slots(size_t block_bytes) {
-  return block_bytes <= kFreeingBlockBytesMax ? kSlotsFreeing : 0;
+  return block_bytes <= kFreeingBlockBytesMax ? kSlotsFreeing : kSlotsMin;
 }
 
 // Blocks that move between magazine and slabs at a time. Their pointers lie on the stack meanwhile,
