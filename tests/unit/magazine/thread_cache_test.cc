@@ -479,6 +479,11 @@ TEST_F(Magazines, ThePeakOfTheSlabsSaysExactlyWhatWasLive) {
     const size_t index = random() % kClasses;
     const ClassId id = class_at(index);
     ThreadCache*& cache = caches[random() % 2];
+    // Before the step, not after: what a peak says is compared with the caches that saw it.
+    if (random() % 4096 == 0) {
+      retire_cache(cache);
+      cache = make_cache();
+    }
     if (random() % 4 != 0 || live[index].empty()) {
       live[index].push_back(random() % 16 == 0 ? take_one(id) : allocate(*cache, id));
       live_bytes += block_bytes_of(id);
@@ -490,10 +495,6 @@ TEST_F(Magazines, ThePeakOfTheSlabsSaysExactlyWhatWasLive) {
       release(*cache, id, live[index].back());
       live[index].pop_back();
       live_bytes -= block_bytes_of(id);
-    }
-    if (random() % 4096 == 0) {
-      retire_cache(cache);
-      cache = make_cache();
     }
     const SlabPeak peak = slab_peak();
     if (peak.slab_bytes == last.slab_bytes) continue;
