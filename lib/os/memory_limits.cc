@@ -62,8 +62,8 @@ void keep_group_file(KeptFile* file, const ControlGroup& group, const char* name
 uint64_t process_limit(int resource) {
   struct rlimit limit = {};
   const long result = system_call(SYS_prlimit64, 0, resource, 0, reinterpret_cast<long>(&limit));
-  if (failed(result) || limit.rlim_cur == RLIM_INFINITY) return kUnlimitedBytes;
-  return limit.rlim_cur;
+  static_assert(RLIM_INFINITY == kUnlimitedBytes);
+  return failed(result) ? kUnlimitedBytes : limit.rlim_cur;
 }
 
 void take_nearer(MemoryReading* nearest, const MemoryReading& reading) {
@@ -170,10 +170,7 @@ void MemoryLimits::refresh_groups() {
   for (size_t i = 0; i < groups_.count; ++i) verify_group(&groups_.list[i]);
   Groups found;
   visit_hierarchies(files_.groups, files_.mount, kMemoryController, visit, &found);
-  if (!found.known) {
-    drop_unreadable_groups();
-    return;
-  }
+  if (!found.known) return;
   for (size_t i = 0; i < groups_.count; ++i) close_group(&groups_.list[i]);
   groups_ = found;
   nearest_ = kNoGroup;
