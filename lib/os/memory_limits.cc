@@ -247,7 +247,9 @@ bool MemoryLimits::read_usage(Group* group, uint64_t least_limit_bytes, MemoryRe
   if (!parse_amount(number, &usage_bytes)) return false;
   if (is_cache_wanted(usage_bytes, least_limit_bytes)) {
     char text[kStatTextBytes];
+    const bool was_kept = group->stat.is_open();
     reading->file_cache_is_fresh = read_group_file(*group, &group->stat, "memory.stat", text);
+    if (was_kept && !reading->file_cache_is_fresh) return false;
     group->cache_bytes = reading->file_cache_is_fresh ? cache_of(folder, text) : 0;
   }
   reading->file_cache_bytes = std::min(group->cache_bytes, usage_bytes);

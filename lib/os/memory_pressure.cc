@@ -253,7 +253,7 @@ void PressureWatch::open(const PressureSources& sources) {
   const bool is_refused = is_asked && strcmp(sources.watch, "/dev/null") == 0;
   if (is_asked && !is_refused) open_service(sources.watch, sources.watch_write);
   // The service manager's is a trigger already.
-  const bool arms = !is_refused && !watched_[kService].is_polled;
+  const bool arms = sources.arms_triggers && !is_refused && !watched_[kService].is_polled;
   if (sources.group != nullptr) open_group(*sources.group, arms);
   open_stall(kSystemStall, sources.system_stall, arms);
   if (is_refused) {

@@ -3,25 +3,31 @@
 //
 // Sources   the service manager's file (systemd.io/MEMORY_PRESSURE: MEMORY_PRESSURE_WATCH and
 //           MEMORY_PRESSURE_WRITE; a PSI file, a FIFO or a socket; "/dev/null" says that nothing is
-//           to be watched, and nothing is); memory.pressure of the group and /proc/pressure/memory,
-//           with a trigger where it may be armed; memory.events of the group (version 2);
-//           thresholds of memory.usage_in_bytes (version 1). Each may be missing: it is passed over.
+//           to be watched, and nothing is); memory.pressure of the group and
+//           /proc/pressure/memory, with a trigger where that is wanted and may be armed;
+//           memory.events of the group (version 2); thresholds of memory.usage_in_bytes
+//           (version 1). Each may be missing: it is passed over. Where the service manager's is
+//           there, no trigger of ours is armed.
 // Hints     without swap stalls come when it is too late: usage against the limit comes first
 //           (os/memory_limits.h).
-// Waking    wait() polls an eventfd beside the sources, and looks at the caller's word as sleep_ms()
-//           does (os/clock.h). Who wants the waiter changes the word, then calls wake(). Where there
-//           is no source, or no eventfd, it is sleep_ms() and nothing else. When the program has
-//           closed the eventfd while a wait polls it, that wait ends by its time alone: no longer
-//           than the caller can wait for the waiter.
+// Waking    wait() polls an eventfd beside the sources, and looks at the caller's word as
+//           sleep_ms() does (os/clock.h). Who wants the waiter changes the word, then calls wake().
+//           Where there is no source, or no eventfd, it is sleep_ms() and nothing else. When the
+//           program closes the eventfd while a wait polls it, that wait ends by its time alone: no
+//           longer than who stops the waiter can wait.
 // Threads   one: the helper thread of the library, or whoever opens it while there is none. wake():
-//           any thread, between the first open() and the end of the object.
+//           any thread, at any time.
 // Descriptors  high, close-on-exec and verified before each wait, as os/kept_file.h says; six at
 //           most. Opening takes the least free number for a moment.
 // After fork  the child has the same descriptors: it calls close(), or open() anew.
-// Errors    a source that fails, or whose group is gone, is closed; PressureEvents::lost says so
-//           once: open() again, as when the group has changed. System calls: openat, fstat, pread64, read, fcntl, close, poll,
-//           eventfd2, and write, sendto, socket, connect for the service manager and for arming.
-// Cost      wait(): a poll, and one or two calls for each source. open(): about 100 microseconds.
+// Errors    a source that fails, or whose group is gone, is closed, and PressureEvents::lost says
+//           so once: open() again, as when the group has changed. A threshold is not lost with its
+//           group: the kernel says it once more, as crossed.
+// Calls     openat, fstat, pread64, read, fcntl, close; where there is something to wait for, poll
+//           and eventfd2; write, and for a socket of the service manager socket, connect, sendto.
+// Cost      wait(): a poll, and a call or two for each source: 1.4 microseconds. open(): some 50
+//           microseconds. To close an armed trigger takes the kernel some 10 milliseconds, at the end of
+//           the process too: ours are armed on request only.
 #pragma once
 
 #include <atomic>
@@ -72,6 +78,8 @@ struct PressureSources {
   const char* watch = nullptr;
   const char* watch_write = nullptr;
   const char* system_stall = "/proc/pressure/memory";
+  // Triggers of our own.
+  bool arms_triggers = false;
 };
 
 // Why a wait ended; nothing: the time is over, or the word has changed.

@@ -72,6 +72,15 @@ TEST_F(ControlGroups, ManyLines) {
   for (int i = 99; i > 0; --i) text += std::to_string(i) + ":c" + std::string(150, 'x') + ":/p\n";
   write("cgroup", text + "0::/end\n");
   EXPECT_EQ(visited(), (Seen{" /end", "/unified /end"}));
+  Seen all;
+  std::string lines;
+  for (int i = 0; i < 99; ++i) {
+    all.push_back("/memory /" + std::string(static_cast<size_t>(i), 'p'));
+    lines += "7:memory:" + all.back().substr(strlen("/memory ")) + "\n";
+  }
+  all[0] = "/memory ";
+  write("cgroup", lines);
+  EXPECT_EQ(visited(), all) << "wherever the buffer ends";
   write("cgroup", "7:memory:/begin\n" + text + "5:memory:/end");
   EXPECT_EQ(visited(), (Seen{"/memory /begin", "/memory /end"}));
 }
@@ -79,7 +88,7 @@ TEST_F(ControlGroups, ManyLines) {
 TEST_F(ControlGroups, OfALongLineWholeNames) {
   std::string names;
   for (int i = 0; i < 1000; ++i) names += "/name" + std::to_string(i);
-  write("cgroup", "3:memory:" + names + "\n2:memory:/next\n");
+  write("cgroup", "3:memory:" + names + ":memory:/no\n2:memory:/next\n");
   const Seen seen = visited();
   ASSERT_EQ(seen.size(), 2U);
   EXPECT_EQ(seen[1], "/memory /next");

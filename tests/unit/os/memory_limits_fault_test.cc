@@ -26,16 +26,33 @@ using MemoryLimitsFault = test::MemoryFilesTest;
 TEST_F(MemoryLimitsFault, ClosedByTheProgram) {
   write("cgroup", "0::/a\n");
   group("/a", in_mib(100), 40);
+  write("mount/a/memory.high", in_mib(200));
+  write("mount/a/memory.stat", "inactive_file " + in_mib(1));
   system(1000, 500);
   open();
-  for (const char* what : {"both", "the group's", "the system's"}) {
-    const std::set<int> kept = kept_descriptors();
-    for (const int fd : kept) close(fd);
-    expect(MemorySource::kGroupMax, 100, 40);
-    system(1000, 30);
-    expect(MemorySource::kSystem, 1000, 970);
-    system(1000, 500);
-    EXPECT_EQ(kept_descriptors().size(), 3U) << what << ": max, current, meminfo";
+  const size_t kept_count = 5;  // max, high, current, stat, meminfo
+  for (const bool is_asked : {false, true}) {
+    // Each set of them, as bits.
+    for (size_t closed = 0; closed < size_t{1} << kept_count; ++closed) {
+      const std::set<int> kept = kept_descriptors();
+      ASSERT_EQ(kept.size(), kept_count);
+      size_t bit = 1;
+      for (const int fd : kept) {
+        if ((closed & bit) != 0) close(fd);
+        bit <<= 1;
+      }
+      if (is_asked) {
+        limits_.refresh();
+        EXPECT_EQ(kept_descriptors().size(), kept_count);
+      }
+      write("mount/a/memory.current", in_mib(70));
+      expect(MemorySource::kGroupMax, 100, 69);
+      system(1000, 10);
+      expect(MemorySource::kSystem, 1000, 990);
+      system(1000, 500);
+      write("mount/a/memory.current", in_mib(40));
+      expect(MemorySource::kGroupMax, 100, 39);
+    }
   }
 }
 
@@ -80,6 +97,8 @@ TEST_F(MemoryLimitsFault, FewDescriptors) {
       expect(MemorySource::kGroupMax, 100, 85);
       write("mount/a/memory.current", in_mib(95));
       expect(MemorySource::kGroupMax, 100, 90);
+      remove("mount/a/memory.stat");
+      expect(MemorySource::kGroupMax, 100, 95);
       system(1000, 1);
       expect(MemorySource::kSystem, 1000, 999);
       remove("mount/a");
@@ -95,18 +114,26 @@ TEST_F(MemoryLimitsFault, FewDescriptors) {
 TEST_F(MemoryLimitsFault, WhatWasOpenedServesInAnotherRoot) {
   if (geteuid() != 0) GTEST_SKIP() << "chroot is for root";
   write("cgroup", "0::/a\n");
-  group("/a", in_mib(100), 40);
-  system(1000, 500);
+  group("/a", in_mib(100'000), 40);
+  system(200'000, 199'000);
+  write("statm", "300 1 1 1 0 1 0\n");
   open();
   write("empty/folder", "");
   const int max = ::open(path("mount/a/memory.max").c_str(), O_WRONLY | O_CLOEXEC);
   const int status = in_child([&] {
     if (chroot(path("empty").c_str()) != 0) _exit(77);
-    expect(MemorySource::kGroupMax, 100, 40);
+    expect(MemorySource::kGroupMax, 100'000, 40);
     limits_.refresh();
+    EXPECT_EQ(pwrite(max, "max\n        ", 12, 0), 12);
+    expect(MemorySource::kSystem, 200'000, 1000);
+    EXPECT_EQ(pwrite(max, "104857600000", 12, 0), 12);
+    expect(MemorySource::kGroupMax, 100'000, 40);
+    // The process is another: its figures could not be opened.
+    const rlimit limit = {50'000 * kMiB, RLIM_INFINITY};
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    EXPECT_EQ(limits_.read(0).source, MemorySource::kRlimitAs);
     limits_.after_fork_in_child();
-    EXPECT_EQ(pwrite(max, "41943040\n", 9, 0), 9);
-    expect(MemorySource::kGroupMax, 40, 40);
+    expect(MemorySource::kGroupMax, 100'000, 40);
   });
   close(max);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "chroot is refused here";
@@ -128,7 +155,9 @@ TEST_F(MemoryLimitsFault, AfterForkTheChildIsLookedAt) {
     const MemoryReading reading = limits_.read(0);
     EXPECT_EQ(reading.source, MemorySource::kRlimitAs);
     EXPECT_GE(reading.used_bytes, kMapped);
-    EXPECT_LT(reading.used_bytes, kMapped + (uint64_t{1} << 45));
+    const rlimit none = {0, 0};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    EXPECT_EQ(limits_.read(0).source, MemorySource::kRlimitAs) << "opened once";
   });
   EXPECT_EQ(status, 0);
 }
@@ -139,11 +168,8 @@ TEST_F(MemoryLimitsFault, InASandboxOnlyTheOption) {
   group("/a", in_mib(100), 40);
   system(1000, 500);
   write("statm", "1 1 1 1 0 1 0\n");
-  for (const bool with_groups : {true, false}) {
-    if (!with_groups) {
-      remove("cgroup");
-      remove("meminfo");
-    }
+  for (const char* without : {"nothing", "cgroup", "meminfo"}) {
+    remove(without);
     open(70 * kMiB);
     const int status = in_child([&] {
       sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -162,11 +188,12 @@ TEST_F(MemoryLimitsFault, InASandboxOnlyTheOption) {
       for (int i = 0; i < 3; ++i) {
         if (limits_.read(5 * kMiB).source != MemorySource::kOption) _exit(2);
         limits_.refresh();
+        limits_.after_fork_in_child();
       }
       _exit(limits_.read(7).used_bytes == 7 ? 0 : 3);
     });
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "no filter allowed here";
-    EXPECT_EQ(status, 0) << with_groups;
+    EXPECT_EQ(status, 0) << without;
   }
 }
 

@@ -195,12 +195,13 @@ TEST_F(MemoryLimitsTest, AGroupThatCannotBeReadLeadsToTheNext) {
 
 // The process was moved, and its old group removed: nobody has told us.
 TEST_F(MemoryLimitsTest, AGroupThatHasGoneIsFollowedAtOnce) {
-  write("cgroup", "0::/a\n");
-  group("/a", in_mib(100), 90);
+  write("cgroup", "0::/p/a\n");
+  group("/p", in_mib(120), 110);
+  group("/p/a", in_mib(100), 90);
   group("/b", in_mib(200), 40);
   open();
   write("cgroup", "0::/b\n");
-  write("mount/a/memory.current", "");
+  write("mount/p/a/memory.current", "");
   expect(MemorySource::kGroupMax, 200, 40);
   // And now nothing can be found any more.
   write("mount/b/memory.current", "");
@@ -336,13 +337,19 @@ TEST_F(MemoryLimitsTest, OfMoreGroupsThanItKeepsTheNearest) {
   std::string folder;
   for (int i = 0; i < 20; ++i) folder += "/g";
   write("cgroup", "0::" + folder + "\n");
-  for (size_t depth = 1; depth <= 20; ++depth) {
-    group(folder.substr(0, 2 * depth), in_mib(depth == 3 ? 50 : 1000 + depth), 10);
+  // From the nearest to the farthest, in no order of the path; the farthest is looked at last.
+  for (size_t i = 0; i < 20; ++i) {
+    group(folder.substr(0, 2 * (20 - (3 * i + 2) % 20)), in_mib(50 + i), 10);
   }
   open();
-  expect(MemorySource::kGroupMax, 50, 10);
-  EXPECT_EQ(nearest_path(), "/g/g/g");
   EXPECT_EQ(kept_descriptors().size(), 2 * 8U);
+  for (size_t i = 0; i < 8; ++i) {
+    const std::string nearest = folder.substr(0, 2 * (20 - (3 * i + 2) % 20));
+    expect(MemorySource::kGroupMax, 50 + i, 10);
+    EXPECT_EQ(nearest_path(), nearest);
+    write("mount" + nearest + "/memory.max", "max\n");
+  }
+  expect_none();
 }
 
 TEST_F(MemoryLimitsTest, OfAPathThatIsTooLongTheUpperPart) {

@@ -1,5 +1,5 @@
-// os/memory_pressure.h: its texts, the service manager's protocol, waiting and waking, and what only
-// a kernel does: events that fire, files that fail.
+// os/memory_pressure.h: its texts, the service manager's protocol, waiting and waking, and what
+// only a kernel does: events that fire, files that fail.
 #include "os/memory_pressure.h"
 
 #include <sched.h>
@@ -104,6 +104,7 @@ class PressureWatchTest : public test::FakeFiles {
     service_ = file;
     PressureSources sources;
     sources.system_stall = none_.c_str();
+    sources.arms_triggers = true;
     sources.watch = service_.c_str();
     sources.watch_write = write;
     watch_.open(sources);
@@ -111,6 +112,7 @@ class PressureWatchTest : public test::FakeFiles {
   void open_group(const ControlGroup& group, std::span<const uint64_t> thresholds_bytes = {}) {
     PressureSources sources;
     sources.system_stall = none_.c_str();
+    sources.arms_triggers = true;
     sources.group = &group;
     sources.thresholds_bytes = thresholds_bytes;
     watch_.open(sources);
@@ -253,7 +255,8 @@ TEST_F(PressureWatchTest, TheServiceManagerMayForbid) {
   write("mount/g/memory.events", "max 3\n");
   for (const char* watch : {"/dev/null", static_cast<const char*>(nullptr)}) {
     const std::string system = path("mount/g/memory.pressure");
-    PressureSources sources = {.group = &group_, .watch = watch, .system_stall = system.c_str()};
+    PressureSources sources = {
+        .group = &group_, .watch = watch, .system_stall = system.c_str(), .arms_triggers = true};
     watch_.open(sources);
     EXPECT_EQ(watch_.polled_count(), watch != nullptr ? 0U : 3U);
     EXPECT_EQ(kept_descriptors().size(), watch != nullptr ? 3U : 4U);
@@ -274,17 +277,25 @@ TEST_F(PressureWatchTest, TheServiceManagerMayForbid) {
   EXPECT_EQ(written, std::string(PressureWatch::kStallTrigger, written.size())) << "with its NUL";
 }
 
-TEST_F(PressureWatchTest, WithTheServiceManagersFileNoTriggerOfOurs) {
+TEST_F(PressureWatchTest, TriggersOfOursOnRequest) {
   const std::string text = "some avg10=0.50 avg60=0.00 avg300=0.00 total=9\n";
   write("mount/g/memory.pressure", text);
   write("service", "");
   const std::string service = path("service");
   PressureSources sources = {.group = &group_, .watch = service.c_str()};
   sources.system_stall = none_.c_str();
-  watch_.open(sources);
-  EXPECT_EQ(watch_.polled_count(), 1U);
   PressureStall stall;
-  EXPECT_TRUE(watch_.read_group_stall(&stall)) << "untouched";
+  for (const bool asked : {false, true}) {
+    sources.arms_triggers = asked;
+    watch_.open(sources);
+    EXPECT_EQ(watch_.polled_count(), 1U);
+    EXPECT_TRUE(watch_.read_group_stall(&stall)) << "untouched";
+  }
+  sources.arms_triggers = false;
+  sources.watch = nullptr;
+  watch_.open(sources);
+  EXPECT_EQ(watch_.polled_count(), 0U);
+  EXPECT_TRUE(watch_.read_group_stall(&stall)) << "nobody has asked for it";
 }
 
 TEST_F(PressureWatchTest, FilesOfNoKnownKind) {
@@ -497,7 +508,7 @@ TEST_F(PressureWatchTest, ARealStall) {
   const Thrash thrash(real, path("file"));
   EXPECT_EQ(wait(kLongMs), kService);
   const std::string system = "/proc/pressure/memory";
-  PressureSources sources = {.system_stall = system.c_str()};
+  PressureSources sources = {.system_stall = system.c_str(), .arms_triggers = true};
   watch_.open(sources);
   EXPECT_EQ(watch_.polled_count(), 1U);
   PressureStall stall;
