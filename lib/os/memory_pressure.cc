@@ -103,7 +103,6 @@ bool parse_stall(const char* text, PressureStall* stall) {
   for (const char* line = text; *line != '\0';) {
     if (strncmp(line, "some", 4) == 0) {
       known = parse_stall_line(line, &parsed.some_avg10_permyriad, &parsed.some_total_us);
-      if (!known) return false;
     } else if (strncmp(line, "full", 4) == 0) {
       if (!parse_stall_line(line, &parsed.full_avg10_permyriad, &parsed.full_total_us)) {
         return false;
@@ -132,7 +131,7 @@ std::optional<size_t> decode_base64(const char* text, std::span<char> bytes) {
   unsigned pending = 0;
   size_t digits = 0;
   for (; base64_digit(*text) >= 0; ++text, ++digits) {
-    pending = (pending << 6 | static_cast<unsigned>(base64_digit(*text))) & 0xffff;
+    pending = pending << 6 | static_cast<unsigned>(base64_digit(*text));
     // The first digit of four begins a byte, each other ends one.
     if (digits % 4 == 0) continue;
     if (used == bytes.size()) return std::nullopt;

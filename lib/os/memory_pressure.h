@@ -26,8 +26,9 @@
 // Calls     openat, fstat, pread64, read, fcntl, close; where there is something to wait for, poll
 //           and eventfd2; write, and for a socket of the service manager socket, connect, sendto.
 // Cost      wait(): a poll, and a call or two for each source: 1.4 microseconds. open(): some 50
-//           microseconds. To close an armed trigger takes the kernel some 10 milliseconds, at the end of
-//           the process too: ours are armed on request only.
+//           microseconds. To close an armed trigger takes the kernel some 10 milliseconds, at the
+//           end of the process too, and that of the service manager's is one: ours are armed on
+//           request only, and open() is for processes that last.
 #pragma once
 
 #include <atomic>

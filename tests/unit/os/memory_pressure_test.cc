@@ -43,7 +43,8 @@ TEST(PressureTexts, Stall) {
   for (const char* text :
        {"", "\n", "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n", "some\n", "some avg10=0.00\n",
         "some avg10=0.00 \ntotal=5\n", "some avg10=0 total=5\n", "some avg10=-1.00 total=5\n",
-        "some avg10=0.1 total=5\n", "some avg10=x total=5\n", "some avg10=1.00 total=\n",
+        "some avg10=0.1 total=5\n", "some avg10=x total=5\n", "some avg10=1x00 total=5\n",
+        "some avg10=1.00 avg60=0.00\nother total=5\n", "some avg10=1.00 total=\n",
         "some avg10=101.00 total=5\n", "some avg10=1.00 total=5\nfull\n", "12345\n"}) {
     EXPECT_FALSE(parse_stall(text, &stall)) << text;
   }
@@ -203,9 +204,11 @@ TEST_F(PressureWatchTest, ServiceSocket) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path("socket").c_str());
+  const std::set<int> before = open_descriptors();
   ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   open_service(path("socket"), "Zm9v");
   EXPECT_EQ(watch_.polled_count(), 0U) << "nobody listens";
+  EXPECT_EQ(open_descriptors(), before);
   ASSERT_EQ(listen(listener, 1), 0);
   open_service(path("socket"), "Zm9v");
   ASSERT_EQ(watch_.polled_count(), 1U);
@@ -221,10 +224,11 @@ TEST_F(PressureWatchTest, ServiceSocket) {
   const PressureEvents end = wait(kLongMs);
   EXPECT_TRUE(end.lost);
   EXPECT_EQ(watch_.polled_count(), 0U) << "never again, without a pause";
-  close(listener);
   const std::string far = path(std::string(200, 'x'));
+  ASSERT_EQ(rename(address.sun_path, far.c_str()), 0);
   open_service(far);
-  EXPECT_EQ(watch_.polled_count(), 0U);
+  EXPECT_EQ(watch_.polled_count(), 0U) << "no address is so long";
+  close(listener);
 }
 
 TEST_F(PressureWatchTest, ServiceFile) {
@@ -310,6 +314,19 @@ TEST_F(PressureWatchTest, FilesOfNoKnownKind) {
   std::filesystem::create_directories(path("mount/g/memory.events"));
   open_group(group_);
   EXPECT_EQ(watch_.polled_count(), 0U);
+  // What is written is refused: nothing is armed.
+  for (const char* name : {"memory.pressure", "cgroup.event_control"}) {
+    remove(std::string("mount/g/") + name);
+    std::filesystem::create_symlink("/dev/full", path(std::string("mount/g/") + name));
+  }
+  write("mount/g/memory.usage_in_bytes", "1\n");
+  const uint64_t thresholds_bytes[] = {kMiB};
+  for (const bool is_v2 : {true, false}) {
+    group_.is_v2 = is_v2;
+    open_group(group_, thresholds_bytes);
+    EXPECT_EQ(watch_.polled_count(), 0U);
+    EXPECT_EQ(kept_descriptors().size(), is_v2 ? 2U : 0U);
+  }
 }
 
 TEST_F(PressureWatchTest, ClosedByTheProgram) {
