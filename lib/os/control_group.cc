@@ -70,7 +70,7 @@ class GroupLines {
   long fd_;
   size_t begun_ = 0;  // where the next line begins in what is used
   size_t used_ = 0;
-  char text_[1536];
+  char text_[1024];
 };
 
 bool names_controller(const char* names, size_t bytes, const char* wanted) {

@@ -10,7 +10,7 @@
 // Threads     any.
 // Errors      a file that is not there is unread; no line, no hierarchy. It makes no system call
 //             but those that read a file: a sandbox may kill for others.
-// Cost        visit_hierarchies(): a small file, some 10 microseconds; 2 KiB of stack.
+// Cost        visit_hierarchies(): a small file, some 10 microseconds; 1 KiB of stack.
 #pragma once
 
 #include <cstddef>

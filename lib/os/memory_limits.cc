@@ -20,7 +20,7 @@ constexpr GroupController kMemoryController = {"memory", {"/memory", nullptr}};
 
 constexpr size_t kNumberTextBytes = 32;
 // Its line of file cache is in the first third (version 2), or in the last (version 1: 900 bytes).
-constexpr size_t kStatTextBytes = 2048;
+constexpr size_t kStatTextBytes = 1536;
 
 const char* max_file(const ControlGroup& group) {
   return group.is_v2 ? "memory.max" : "memory.limit_in_bytes";
@@ -85,7 +85,14 @@ void MemoryLimits::close_sources() {
   for (size_t i = 0; i < groups_.count; ++i) close_group(&groups_.list[i]);
   system_.kept.close();
   process_.kept.close();
-  *this = {};
+  groups_.known = false;
+  groups_.count = 0;
+  system_ = {};
+  process_ = {};
+  option_limit_bytes_ = kUnlimitedBytes;
+  nearest_ = kNoGroup;
+  is_forked_ = false;
+  is_forbidden_ = false;
 }
 
 // ---- Looking for sources
@@ -114,7 +121,11 @@ ControlGroup MemoryLimits::folder_of(const Groups& groups, const Group& group) {
 
 // A free record, or that of the group with more room than this one and all others; or none.
 MemoryLimits::Group* MemoryLimits::new_group(Groups* groups, uint64_t room_bytes) {
-  if (groups->count < kGroupsMax) return &groups->list[groups->count++];
+  if (groups->count < kGroupsMax) {
+    Group* const next = &groups->list[groups->count++];
+    *next = {};
+    return next;
+  }
   Group* const widest = std::max_element(
       groups->list, groups->list + kGroupsMax,
       [](const auto& a, const auto& b) { return a.first_room_bytes < b.first_room_bytes; });
@@ -168,11 +179,12 @@ bool MemoryLimits::visit(void* context, ControlGroup group) {
 
 void MemoryLimits::refresh_groups() {
   for (size_t i = 0; i < groups_.count; ++i) verify_group(&groups_.list[i]);
-  Groups found;
-  visit_hierarchies(files_.groups, files_.mount, kMemoryController, visit, &found);
-  if (!found.known) return;
+  found_.known = false;
+  found_.count = 0;
+  visit_hierarchies(files_.groups, files_.mount, kMemoryController, visit, &found_);
+  if (!found_.known) return;
   for (size_t i = 0; i < groups_.count; ++i) close_group(&groups_.list[i]);
-  groups_ = found;
+  groups_ = found_;
   nearest_ = kNoGroup;
 }
 

@@ -27,8 +27,8 @@
 // Errors    what cannot be read, or is no number, limits nothing.
 // Cost      read(): 4 microseconds with a group's limit: 0.6 for each file of a group, 2.4 for the
 //           system, 0.7 for the process (1.7 where it has a limit); 7 more where file cache counts,
-//           and then 3 KiB of stack. refresh(): 4 to 6 opened files for a group, 20 to 60
-//           microseconds, 7 KiB of stack. 2 KiB of state; nothing is allocated.
+//           and then 2 KiB of stack. refresh(): 4 to 6 opened files for a group, 20 to 60
+//           microseconds, 4 KiB of stack. 4 KiB of state; nothing is allocated.
 #pragma once
 
 #include <cstddef>
@@ -162,6 +162,7 @@ class MemoryLimits {
   MemoryFiles files_ = {};
   uint64_t option_limit_bytes_ = kUnlimitedBytes;
   Groups groups_ = {};
+  Groups found_ = {};  // while they are looked for: too much for a small stack
   Source system_ = {};
   Source process_ = {};
   size_t nearest_ = kNoGroup;
