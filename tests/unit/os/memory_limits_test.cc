@@ -171,6 +171,9 @@ TEST_F(MemoryLimitsTest, AMoveIsSeenByRefresh) {
   for (int i = 0; i < 100; ++i) limits_.refresh();
   expect(MemorySource::kGroupMax, 50, 20);
   EXPECT_EQ(kept_descriptors().size(), kept) << "each refresh closes what it replaces";
+  limits_.close_sources();
+  EXPECT_EQ(nearest_path(), "none");
+  expect_none();
 }
 
 TEST_F(MemoryLimitsTest, AGroupThatCannotBeReadLeadsToTheNext) {
@@ -309,13 +312,15 @@ TEST_F(MemoryLimitsTest, LimitsOfTheProcess) {
     const rlimit limit = {bytes, RLIM_INFINITY};
     ASSERT_EQ(setrlimit(resource, &limit), 0);
   };
+  // A sanitizer maps much more than a program.
+  constexpr uint64_t kFarMib = uint64_t{1} << 30;
   const int status = in_child([&] {
-    set(RLIMIT_AS, 50'000 * kMiB);
-    expect(MemorySource::kRlimitAs, 50'000, 300);
-    set(RLIMIT_DATA, 49'000 * kMiB);
-    expect(MemorySource::kRlimitData, 49'000, 200);
+    set(RLIMIT_AS, kFarMib * kMiB);
+    expect(MemorySource::kRlimitAs, kFarMib, 300);
+    set(RLIMIT_DATA, (kFarMib - 1000) * kMiB);
+    expect(MemorySource::kRlimitData, kFarMib - 1000, 200);
     write("statm", std::to_string(3000 * pages_in_mib) + " 9 9 9 0 1 0\n");
-    expect(MemorySource::kRlimitAs, 50'000, 3000);
+    expect(MemorySource::kRlimitAs, kFarMib, 3000);
     write("statm", "1 2 3\n");
     expect_none();
     write("statm", "");
