@@ -6,52 +6,27 @@
 #include <bit>
 #include <cstring>
 
-#include "base/text_writer.h"
+#include "os/control_group.h"
+#include "os/kernel_text.h"
 #include "os/process.h"
 
 namespace elasticpool {
 namespace {
 
 constexpr size_t kTextBytesMax = 3072;
-constexpr size_t kPathBytesMax = 512;
 
 constinit std::atomic<size_t> g_by_mask{kCpusMax};
 constinit std::atomic<size_t> g_by_quota{kCpusMax};
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+// Both controllers of CPU time may be mounted as one.
+constexpr GroupController kCpuController = {"cpu", {"/cpu", "/cpu,cpuacct"}};
 
-// Moves behind the digits; false where there are none.
-bool parse_decimal(const char*& cursor, uint64_t* value) {
-  if (!is_digit(*cursor)) return false;
-  *value = 0;
-  for (; is_digit(*cursor); ++cursor) *value = *value * 10 + static_cast<uint64_t>(*cursor - '0');
-  return true;
-}
-
-// The files of a group: "MOUNT/HIERARCHY/PATH/NAME" with the first `path_bytes` of the path.
-struct Group {
-  const char* mount;
-  const char* hierarchy;
-  const char* path;
-  size_t path_bytes;
-
-  // The length; 0 where there is no such file, or its name is longer than any of ours.
-  size_t read(const char* name, char* text, size_t capacity) const {
-    char file[kPathBytesMax];
-    TextWriter out(file, sizeof file - 1);
-    out.text(mount).text(hierarchy).bytes(path, path_bytes).text("/").text(name);
-    if (out.truncated()) return 0;
-    file[out.size()] = '\0';
-    return read_small_file(file, text, capacity);
-  }
-};
-
-size_t cpus_of_group_v2(const Group& group) {
+size_t cpus_of_group_v2(const ControlGroup& group) {
   char text[64];
   return group.read("cpu.max", text, sizeof text) == 0 ? kCpusMax : cpus_of_max(text);
 }
 
-size_t cpus_of_group_v1(const Group& group) {
+size_t cpus_of_group_v1(const ControlGroup& group) {
   char quota[32];
   char period[32];
   uint64_t quota_us = 0;
@@ -66,55 +41,12 @@ size_t cpus_of_group_v1(const Group& group) {
 
 // The group and all above it. In a container the mount shows only the lower end of the path: what
 // is missing limits nothing, and the top of what is mounted is asked too.
-template <typename CpusOfGroup>
-size_t cpus_of_hierarchy(Group group, CpusOfGroup cpus_of_group) {
-  size_t cpus = kCpusMax;
-  for (;;) {
-    while (group.path_bytes > 0 && group.path[group.path_bytes - 1] == '/') --group.path_bytes;
-    cpus = std::min(cpus, cpus_of_group(group));
-    if (group.path_bytes == 0) return cpus;
-    while (group.path_bytes > 0 && group.path[group.path_bytes - 1] != '/') --group.path_bytes;
-  }
-}
-
-// Whether "cpu" is in a list as "cpu,cpuacct".
-bool names_cpu(const char* names, size_t bytes) {
-  for (size_t at = 0; at < bytes;) {
-    size_t end = at;
-    while (end < bytes && names[end] != ',') ++end;
-    if (end - at == 3 && memcmp(names + at, "cpu", 3) == 0) return true;
-    at = end + 1;
-  }
+bool count_hierarchy(void* context, ControlGroup group) {
+  auto* cpus = static_cast<size_t*>(context);
+  do {
+    *cpus = std::min(*cpus, group.is_v2 ? cpus_of_group_v2(group) : cpus_of_group_v1(group));
+  } while (group.ascend());
   return false;
-}
-
-// A line as "4:cpu,cpuacct:/path" (version 1), or "0::/path" (version 2).
-size_t cpus_of_line(const char* line, size_t bytes, const char* mount) {
-  const auto* names = static_cast<const char*>(memchr(line, ':', bytes));
-  if (names == nullptr) return kCpusMax;
-  ++names;
-  const auto left = bytes - static_cast<size_t>(names - line);
-  const auto* colon = static_cast<const char*>(memchr(names, ':', left));
-  if (colon == nullptr) return kCpusMax;
-  const char* path = colon + 1;
-  const auto path_bytes = static_cast<size_t>(line + bytes - path);
-  if (colon == names) {
-    return std::min(cpus_of_hierarchy({mount, "", path, path_bytes}, cpus_of_group_v2),
-                    cpus_of_hierarchy({mount, "/unified", path, path_bytes}, cpus_of_group_v2));
-  }
-  if (!names_cpu(names, static_cast<size_t>(colon - names))) return kCpusMax;
-  return std::min(cpus_of_hierarchy({mount, "/cpu", path, path_bytes}, cpus_of_group_v1),
-                  cpus_of_hierarchy({mount, "/cpu,cpuacct", path, path_bytes}, cpus_of_group_v1));
-}
-
-size_t cpus_of_groups(const char* text, const char* mount) {
-  size_t cpus = kCpusMax;
-  while (*text != '\0') {
-    const size_t bytes = strcspn(text, "\n");
-    cpus = std::min(cpus, cpus_of_line(text, bytes, mount));
-    text += bytes + (text[bytes] == '\n');
-  }
-  return cpus;
 }
 
 }  // namespace
@@ -159,9 +91,7 @@ UsableCpus count_usable_cpus(const CpuFiles& files) {
   char text[kTextBytesMax];
   UsableCpus cpus = {kCpusMax, kCpusMax};
   if (read_small_file(files.status, text, sizeof text) != 0) cpus.by_mask = cpus_of_mask(text);
-  if (read_small_file(files.groups, text, sizeof text) != 0) {
-    cpus.by_quota = cpus_of_groups(text, files.mount);
-  }
+  visit_hierarchies(files.groups, files.mount, kCpuController, count_hierarchy, &cpus.by_quota);
   return cpus;
 }
 

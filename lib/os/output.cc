@@ -4,28 +4,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include <cstdint>
 
+#include "os/kept_file.h"
 #include "os/syscall.h"
 
 namespace elasticpool {
 namespace {
 
-struct FileIdentity {
-  bool known = false;
-  unsigned long device = 0;
-  unsigned long inode = 0;
-};
-
 constinit FileIdentity g_stderr;
 
 FileIdentity identify(int fd) {
-  struct stat status;
-  if (failed(system_call(SYS_fstat, fd, reinterpret_cast<long>(&status)))) return {};
-  return {true, status.st_dev, status.st_ino};
+  long error = 0;
+  return identify_file(fd, &error);
 }
 
 constexpr uint64_t kSigpipe = uint64_t{1} << (SIGPIPE - 1);
@@ -77,10 +70,7 @@ void output_boot() { g_stderr = identify(2); }
 
 void write_stderr(const char* bytes, size_t count) {
   const FileIdentity now = identify(2);
-  if (!g_stderr.known || !now.known || now.device != g_stderr.device ||
-      now.inode != g_stderr.inode) {
-    return;
-  }
+  if (!now.known || now != g_stderr) return;
   write_all(2, bytes, count);
 }
 
