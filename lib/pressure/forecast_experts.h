@@ -1,0 +1,46 @@
+// What each simple method says of the next 30, 60 and 120 seconds.
+//
+// Pure:      a function of the last seconds; who is right how often is forecast_mix.h's concern.
+// Damping    a trend that fades: after h seconds it has carried as far as tau * h / (tau + h) whole
+//            ones (after Gardner and McKenzie 1985, whose fading is exponential).
+// Cost       all of them some 20 microseconds at 600 seconds of history.
+#pragma once
+
+#include <cstdint>
+
+#include "pressure/forecast_series.h"
+
+namespace elasticpool {
+
+inline constexpr uint32_t kHorizonsS[3] = {30, 60, 120};
+inline constexpr uint32_t kHorizons = 3;
+inline constexpr uint32_t kHorizonMaxS = 120;
+
+enum Expert : uint8_t {
+  kExpertLast,     // as it is now
+  kExpertLinear,   // least squares over 60 s
+  kExpertTheil30,  // Theil-Sen over so many seconds, carried on from its level
+  kExpertTheil60,
+  kExpertTheil120,
+  kExpertTheilAll,
+  kExpertDamped30,  // the same from the last figure, fading
+  kExpertDamped120,
+  kExpertHolt,    // level and trend by exponential smoothing (Holt 1957), fading
+  kExpertCurve,   // the slope goes on changing as it did
+  kExpertLevel,   // the median of 60 s
+  kExpertSeason,  // forecast_analogs.h
+  kExpertAnalog,
+  kExpertAnalogLevel,
+  kExperts
+};
+
+inline constexpr uint32_t kAllExperts = (1U << kExperts) - 1;
+
+struct Opinions {
+  float says[kHorizons][kExperts];
+};
+
+// usage.count at least 1.
+void ask_experts(Series usage, Opinions* opinions);
+
+}  // namespace elasticpool
