@@ -11,6 +11,9 @@ namespace {
 
 constexpr float kBytesPerUnit = 1024 * 1024;
 
+// What is missed at a horizon, over what is missed at the one half as long.
+constexpr float kMissedGrows = 1.5F;
+
 float units_of(uint64_t bytes) { return static_cast<float>(bytes) / kBytesPerUnit; }
 
 uint64_t bytes_of(float units) {
@@ -64,31 +67,12 @@ Pledge& Forecaster::slot(uint32_t horizon, uint64_t second) {
   return pledges_[kBegin[horizon] + second % (kHorizonsS[horizon] + 1)];
 }
 
-// The mean way that usage moved within horizon_s, over the last two minutes.
-float Forecaster::motion(uint32_t horizon_s) const {
-  constexpr uint32_t kStrideS = 4;
-  const Series all = usage();
-  const uint32_t lag_s = std::min(horizon_s, all.count / 2);
-  if (lag_s == 0) return 0;
-  float sum = 0;
-  uint32_t terms = 0;
-  for (uint32_t ago = 0; ago + lag_s < all.count && ago < 120; ago += kStrideS) {
-    const float moved = all.back(ago) - all.back(ago + lag_s);
-    sum += moved < 0 ? -moved : moved;
-    ++terms;
-  }
-  return sum / static_cast<float>(terms);
-}
-
-MixContext Forecaster::context(uint32_t horizon) const {
-  return {horizon, asked(), 0, kBandShare * whole()};
-}
-
 void Forecaster::settle_one(uint64_t ended_s) {
+  const float band = kBandShare * whole();
   for (uint32_t h = 0; h < kHorizons; ++h) {
     // Said kHorizonsS[h] before; its slot is that of the next second.
     Pledge& due = slot(h, ended_s + 1);
-    mixes_[h].settle(due, usage().last(), context(h));
+    mixes_[h].settle(due, usage().last(), h, band);
     due.allowed = 0;
   }
 }
@@ -109,10 +93,14 @@ void Forecaster::advance(uint64_t seconds, float used) {
 void Forecaster::foresee() {
   Opinions opinions;
   ask_experts(usage(), &opinions);
+  const float band = kBandShare * whole();
+  // Before anything is known, half a band.
+  MixContext now{0, asked(), usage().last(), band, nullptr, band / 2};
   for (uint32_t h = 0; h < kHorizons; ++h) {
-    MixContext now = context(h);
-    now.motion = motion(kHorizonsS[h]);
-    mixed_[h] = mixes_[h].mix(opinions.says[h], h == 0 ? nullptr : &mixes_[h - 1], now);
+    now.horizon = h;
+    mixed_[h] = mixes_[h].mix(opinions.says[h], now);
+    now.shorter = &mixes_[h];
+    now.shorter_missed = kMissedGrows * mixed_[h].missed;
     Pledge& made = slot(h, now_s_);
     std::copy(opinions.says[h], opinions.says[h] + kExperts, made.says);
     made.centre = mixed_[h].centre;

@@ -78,8 +78,6 @@ class Forecaster {
   float whole() const;
   float level(uint32_t i) const;
   Pledge& slot(uint32_t horizon, uint64_t second);
-  MixContext context(uint32_t horizon) const;
-  float motion(uint32_t horizon_s) const;
 
   void advance(uint64_t seconds, float used);
   void settle_one(uint64_t ended_s);

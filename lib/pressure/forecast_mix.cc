@@ -2,6 +2,7 @@
 #include "pressure/forecast_mix.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace elasticpool {
 namespace {
@@ -14,14 +15,47 @@ constexpr float kPriorLoss[kHorizons][kExperts] = {
      0.29F},
     {0.52F, 0.56F, 0.55F, 0.55F, 0.56F, 0.56F, 0.49F, 0.45F, 0.50F, 0.52F, 0.60F, 0.45F, 0.42F,
      0.43F}};
-constexpr float kPriorSeconds = 6;
+constexpr float kPriorSeconds = 15;
 constexpr float kKeep = 0.97F;  // of a loss, a second later
-constexpr float kInherit = 0.8F;
+constexpr float kInherit = 0.7F;
 constexpr float kEagerness = 20;
 
-constexpr float kPriorReach[kHorizons] = {2.0F, 2.0F, 2.0F};
-constexpr float kPriorHits[kHorizons] = {0.84F, 0.76F, 0.66F};
-constexpr float kTrackGain = 0.05F;
+// What the scale is made of: shares of the limit, of the disagreement, of what was missed of late
+// and of the way from now to the centre. By regression on |error| over the traces for tuning.
+struct ScaleParts {
+  float share;
+  float disagreement;
+  float missed;
+  float moved;
+};
+constexpr ScaleParts kScaleParts[kHorizons] = {
+    {0.011F, 0.48F, 0.53F, 0}, {0.009F, 0.53F, 0.56F, 0}, {0.023F, 0.74F, 0.22F, 0.19F}};
+constexpr float kMissedSeconds = 10;  // that the prior counts for
+
+constexpr float kPriorReach[kHorizons] = {2.2F, 2.1F, 2.4F};
+constexpr float kTrackGain = 0.03F;
+constexpr float kStretchLeast = -0.7F;
+constexpr float kStretchMost = 5;
+
+// How likely it is to be within the band when it is so many scales wide.
+struct CurvePoint {
+  float scales;
+  float chance;
+};
+constexpr CurvePoint kChances[] = {{0, 0.10F}, {0.25F, 0.30F}, {0.5F, 0.46F}, {0.75F, 0.59F},
+                                   {1, 0.68F}, {1.5F, 0.78F},  {2, 0.85F},    {3, 0.93F},
+                                   {5, 0.97F}, {9, 0.985F}};
+
+float chance_within(float scales) {
+  for (size_t i = 1; i < std::size(kChances); ++i) {
+    const CurvePoint& from = kChances[i - 1];
+    const CurvePoint& to = kChances[i];
+    if (scales >= to.scales) continue;
+    return from.chance +
+           (to.chance - from.chance) * (scales - from.scales) / (to.scales - from.scales);
+  }
+  return kChances[std::size(kChances) - 1].chance;
+}
 
 constexpr float magnitude(float x) { return x < 0 ? -x : x; }
 
@@ -52,10 +86,9 @@ void HorizonMix::estimate(uint32_t horizon, const HorizonMix* shorter,
   }
 }
 
-Mixed HorizonMix::mix(const float (&says)[kExperts], const HorizonMix* shorter,
-                      const MixContext& context) const {
+Mixed HorizonMix::mix(const float (&says)[kExperts], const MixContext& context) const {
   float losses[kExperts];
-  estimate(context.horizon, shorter, losses);
+  estimate(context.horizon, context.shorter, losses);
   float least = 2;
   for (uint32_t e = 0; e < kExperts; ++e) {
     if ((context.allowed >> e & 1) != 0) least = std::min(least, losses[e]);
@@ -76,30 +109,26 @@ Mixed HorizonMix::mix(const float (&says)[kExperts], const HorizonMix* shorter,
     disagreement += opinions[i].weight * magnitude(opinions[i].figure - mixed.centre);
   }
   disagreement /= total_weight;
-  constexpr float kMissedPriorSeconds = 10;
-  const float missed = (missed_ + kMissedPriorSeconds * 0.5F * context.band) /
-                       (missed_seconds_ + kMissedPriorSeconds);
-  mixed.scale = 0.1F * context.band + 0.3F * disagreement + 0.2F * context.motion + 0.5F * missed;
+  mixed.missed = (missed_ + kMissedSeconds * context.shorter_missed) / (seconds_ + kMissedSeconds);
+  const ScaleParts& parts = kScaleParts[context.horizon];
+  mixed.scale = parts.share * (context.band / kBandShare) + parts.disagreement * disagreement +
+                parts.missed * mixed.missed + parts.moved * magnitude(mixed.centre - context.last);
   mixed.reach = kPriorReach[context.horizon] * (1 + stretch_);
-  constexpr float kHitPriorSeconds = 10;
-  mixed.confidence = (hits_ + kHitPriorSeconds * kPriorHits[context.horizon]) /
-                     (missed_seconds_ + kHitPriorSeconds);
+  mixed.confidence = chance_within(context.band / mixed.scale);
   return mixed;
 }
 
-void HorizonMix::settle(const Pledge& pledge, float truth, const MixContext& context) {
+void HorizonMix::settle(const Pledge& pledge, float truth, uint32_t horizon, float band) {
   if (pledge.allowed == 0) return;
   for (uint32_t e = 0; e < kExperts; ++e) {
-    loss_[e] = kKeep * loss_[e] + loss_of(pledge.says[e] - truth, context.band);
+    loss_[e] = kKeep * loss_[e] + loss_of(pledge.says[e] - truth, band);
   }
-  seconds_ = kKeep * seconds_ + 1;
   const float error = magnitude(pledge.centre - truth);
-  missed_ = kKeep * missed_ + std::min(error, 10 * context.band);
-  missed_seconds_ = kKeep * missed_seconds_ + 1;
-  hits_ = kKeep * hits_ + (error <= context.band ? 1.0F : 0.0F);
-  const bool outside = error > kPriorReach[context.horizon] * (1 + stretch_) * pledge.scale;
+  missed_ = kKeep * missed_ + std::min(error, band / kBandShare);
+  seconds_ = kKeep * seconds_ + 1;
+  const bool outside = error > kPriorReach[horizon] * (1 + stretch_) * pledge.scale;
   stretch_ += kTrackGain * (1 + stretch_) * ((outside ? 1.0F : 0.0F) - (1 - kCoverage));
-  stretch_ = std::clamp(stretch_, -0.8F, 10.0F);
+  stretch_ = std::clamp(stretch_, kStretchLeast, kStretchMost);
 }
 
 }  // namespace elasticpool

@@ -7,11 +7,11 @@
 //            those of the next shorter one stand for it, over a prior from other programs.
 // Centre     the median of the opinions by weight: half of the weight may be anywhere.
 // Interval   centre +- reach * scale. Scale is what there is to be wrong about: how the experts
-//            disagree, how much moved of late, how much was missed of late. Reach follows what was
-//            missed, so that kCoverage hold (quantile tracking: Gibbs and Candes 2021,
+//            disagree, how far the centre is from now, how much was missed of late: near the mean
+//            error to be expected. Reach follows what was outside, so that kCoverage hold (quantile tracking: Gibbs and Candes 2021,
 //            Angelopoulos et al. 2023).
-// Confidence the chance that the centre is within the band: the share of recent hits, and what band
-//            over scale makes likely, each as far as it is known.
+// Confidence the chance that the centre is within the band, by how many scales the band is wide: one
+//            curve for all horizons, from the traces for tuning.
 // Cost       some 0.5 microseconds a step.
 #pragma once
 
@@ -25,12 +25,17 @@ inline constexpr float kCoverage = 0.9F;
 // Right is who is off by at most this share of the limit.
 inline constexpr float kBandShare = 0.1F;
 
+class HorizonMix;
+
 // What may be said besides the experts' opinions.
 struct MixContext {
   uint32_t horizon;  // index of it
   uint32_t allowed;  // experts, as bits
-  float motion;      // how far usage moved within as many seconds, of late
+  float last;        // usage now
   float band;        // above 0
+  // Of the next shorter horizon, or nullptr and what the prior expects.
+  const HorizonMix* shorter;
+  float shorter_missed;
 };
 
 struct Mixed {
@@ -38,6 +43,7 @@ struct Mixed {
   float scale;
   float reach;  // in scales
   float confidence;
+  float missed;  // by how much, of late
 
   float low() const { return centre - reach * scale; }
   float high() const { return centre + reach * scale; }
@@ -53,12 +59,10 @@ struct Pledge {
 
 class HorizonMix {
  public:
-  // `shorter`: the next shorter horizon's mix, or nullptr.
-  Mixed mix(const float (&says)[kExperts], const HorizonMix* shorter,
-            const MixContext& context) const;
+  Mixed mix(const float (&says)[kExperts], const MixContext& context) const;
 
   // A pledge has come due.
-  void settle(const Pledge& pledge, float truth, const MixContext& context);
+  void settle(const Pledge& pledge, float truth, uint32_t horizon, float band);
 
  private:
   // Of each expert, over what the prior expects.
@@ -67,9 +71,7 @@ class HorizonMix {
   // Sums that fade, and of how many seconds.
   float loss_[kExperts] = {};
   float seconds_ = 0;
-  float hits_ = 0;
   float missed_ = 0;
-  float missed_seconds_ = 0;
   // How much more than the prior's reach is needed: 1 is twice as much.
   float stretch_ = 0;
 };
