@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "pressure/forecast_crossing.h"
-
 namespace elasticpool {
 namespace {
 
@@ -67,17 +65,23 @@ Pledge& Forecaster::slot(uint32_t horizon, uint64_t second) {
   return pledges_[kBegin[horizon] + second % (kHorizonsS[horizon] + 1)];
 }
 
+float Forecaster::most_of(uint32_t latest_s) const {
+  const Series latest = usage().latest(latest_s);
+  return *std::max_element(latest.oldest, latest.oldest + latest.count);
+}
+
 void Forecaster::settle_one(uint64_t ended_s) {
   const float band = kBandShare * whole();
   for (uint32_t h = 0; h < kHorizons; ++h) {
     // Said kHorizonsS[h] before; its slot is that of the next second.
     Pledge& due = slot(h, ended_s + 1);
+    if (h == kHorizons - 1) crossing_.settle(due, most_of(kHorizonMaxS + 1));
     mixes_[h].settle(due, usage().last(), h, band);
     due.allowed = 0;
   }
 }
 
-void Forecaster::advance(uint64_t seconds, float used) {
+void Forecaster::advance(uint64_t seconds) {
   // A second that nobody looked at was as the one before. No pledge is older than the longest.
   const uint64_t settled_s = std::min<uint64_t>(seconds, kHorizonMaxS + 1);
   for (uint64_t i = 0; i < settled_s; ++i) settle_one(now_s_ + i);
@@ -87,15 +91,15 @@ void Forecaster::advance(uint64_t seconds, float used) {
   std::fill(usage_ + (kHistoryS - moved), usage_ + kHistoryS, held);
   seconds_ = std::min(seconds_ + moved, kHistoryS);
   now_s_ += seconds;
-  usage_[kHistoryS - 1] = used;
 }
 
-void Forecaster::foresee() {
+void Forecaster::foresee(bool new_second) {
   Opinions opinions;
   ask_experts(usage(), &opinions);
   const float band = kBandShare * whole();
   // Before anything is known, half a band.
-  MixContext now{0, asked(), usage().last(), band, nullptr, band / 2};
+  MixContext now{0, asked(), usage().last(), band, limited() ? level(2) : 0, nullptr, band / 2};
+  float peak = now.last;
   for (uint32_t h = 0; h < kHorizons; ++h) {
     now.horizon = h;
     mixed_[h] = mixes_[h].mix(opinions.says[h], now);
@@ -105,28 +109,27 @@ void Forecaster::foresee() {
     std::copy(opinions.says[h], opinions.says[h] + kExperts, made.says);
     made.centre = mixed_[h].centre;
     made.scale = mixed_[h].scale;
+    peak = std::max(peak, mixed_[h].centre);
+    made.peak = peak;
     made.allowed = now.allowed;
   }
-  crossing_ = limited() ? crossing_chance(usage().last(), mixed_, level(2)) : 0;
-  const bool alarm = alarm_after(alarm_, crossing_);
-  if (alarm && !alarm_) ++alarms_;
-  alarm_ = alarm;
+  const CrossingSigns signs{now.last, peak, most_of(kLookBackS), now.level, now.band, seconds_};
+  crossing_.judge(signs, mixed_, new_second);
 }
 
 void Forecaster::observe(const PressureSample& sample) {
   const float used = units_of(sample.used_bytes);
   limit_ = sample.limit_bytes == UINT64_MAX ? 0 : units_of(sample.limit_bytes);
   const uint64_t now_s = sample.now_ms / 1000;
+  const bool new_second = seconds_ == 0 || now_s > now_s_;
   if (seconds_ == 0) {
     now_s_ = now_s;
     seconds_ = 1;
-    usage_[kHistoryS - 1] = used;
-  } else if (now_s > now_s_) {
-    advance(now_s - now_s_, used);
-  } else {
-    usage_[kHistoryS - 1] = used;
+  } else if (new_second) {
+    advance(now_s - now_s_);
   }
-  foresee();
+  usage_[kHistoryS - 1] = used;
+  foresee(new_second);
 }
 
 // Along straight pieces through the centres, and on as between the last two.
@@ -157,7 +160,7 @@ PressureTrend Forecaster::trend() const {
   // So much of the whole in a minute is more than noise.
   constexpr float kStableShare = 0.02F;
   const float last = usage().last();
-  if (alarm_ || (limited() && last >= level(2))) return PressureTrend::kCritical;
+  if (crossing_.alarm() || (limited() && last >= level(2))) return PressureTrend::kCritical;
   const float change = (mixed_[1].centre - last) / whole();
   if (change > kStableShare) return PressureTrend::kIncreasing;
   return change < -kStableShare ? PressureTrend::kDecreasing : PressureTrend::kStable;
@@ -168,7 +171,7 @@ Outlook Forecaster::outlook() const {
   for (uint32_t h = 0; h < kHorizons; ++h) outlook.forecasts[h].horizon_s = kHorizonsS[h];
   std::fill(outlook.seconds_to, outlook.seconds_to + kLevels, UINT32_MAX);
   outlook.trend = PressureTrend::kStable;
-  outlook.alarms = alarms_;
+  outlook.alarms = crossing_.alarms();
   if (seconds_ == 0) return outlook;
   for (uint32_t h = 0; h < kHorizons; ++h) {
     const Mixed& m = mixed_[h];
@@ -178,9 +181,9 @@ Outlook Forecaster::outlook() const {
   if (limited()) {
     for (uint32_t i = 0; i < kLevels; ++i) outlook.seconds_to[i] = seconds_to(level(i));
   }
-  outlook.crossing = crossing_;
+  outlook.crossing = crossing_.chance();
   outlook.trend = trend();
-  outlook.alarm = alarm_;
+  outlook.alarm = crossing_.alarm();
   return outlook;
 }
 

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 
+#include "pressure/forecast_crossing.h"
 #include "pressure/forecast_experts.h"
 #include "pressure/forecast_mix.h"
 
@@ -79,9 +80,10 @@ class Forecaster {
   float level(uint32_t i) const;
   Pledge& slot(uint32_t horizon, uint64_t second);
 
-  void advance(uint64_t seconds, float used);
+  void advance(uint64_t seconds);
   void settle_one(uint64_t ended_s);
-  void foresee();
+  float most_of(uint32_t latest_s) const;
+  void foresee(bool new_second);
   uint32_t seconds_to(float amount) const;
   PressureTrend trend() const;
 
@@ -90,9 +92,7 @@ class Forecaster {
   float limit_;  // MiB; 0: none
   uint64_t now_s_;
   uint32_t seconds_;  // of history
-  uint32_t alarms_;
-  bool alarm_;
-  float crossing_;
+  Crossing crossing_;
   Mixed mixed_[kHorizons];
   HorizonMix mixes_[kHorizons];
   float usage_[kHistoryS];  // MiB, the last at the end

@@ -105,10 +105,15 @@ Mixed HorizonMix::mix(const float (&says)[kExperts], const MixContext& context) 
   Mixed mixed{};
   mixed.centre = weighted_median(opinions, count);
   float disagreement = 0;
+  // Half a band about the level is between no and yes.
+  const float below = context.level - context.band / 4;
   for (uint32_t i = 0; i < count; ++i) {
     disagreement += opinions[i].weight * magnitude(opinions[i].figure - mixed.centre);
+    const float over = (opinions[i].figure - below) / (context.band / 2);
+    mixed.vote += opinions[i].weight * std::clamp(over, 0.0F, 1.0F);
   }
   disagreement /= total_weight;
+  mixed.vote = context.level > 0 ? mixed.vote / total_weight : 0;
   mixed.missed = (missed_ + kMissedSeconds * context.shorter_missed) / (seconds_ + kMissedSeconds);
   const ScaleParts& parts = kScaleParts[context.horizon];
   mixed.scale = parts.share * (context.band / kBandShare) + parts.disagreement * disagreement +

@@ -33,6 +33,7 @@ struct MixContext {
   uint32_t allowed;  // experts, as bits
   float last;        // usage now
   float band;        // above 0
+  float level;       // whose passing the experts vote on; 0: none
   // Of the next shorter horizon, or nullptr and what the prior expects.
   const HorizonMix* shorter;
   float shorter_missed;
@@ -44,6 +45,7 @@ struct Mixed {
   float reach;  // in scales
   float confidence;
   float missed;  // by how much, of late
+  float vote;    // the experts' weight that sees the level passed; half of it at the level
 
   float low() const { return centre - reach * scale; }
   float high() const { return centre + reach * scale; }
@@ -54,6 +56,7 @@ struct Pledge {
   float says[kExperts];
   float centre;
   float scale;
+  float peak;        // of this and the shorter horizons' centres, and of usage then
   uint32_t allowed;  // 0: nothing was said in that second
 };
 
