@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace elasticpool {
 namespace {
@@ -42,7 +43,8 @@ void Forecaster::reset() {
   const uint32_t asked = asked_;
   uint8_t levels_percent[kLevels];
   std::copy(levels_percent_, levels_percent_ + kLevels, levels_percent);
-  *this = {};
+  // In place: a copy would take as much of a small stack.
+  new (this) Forecaster{};
   asked_ = asked;
   std::copy(levels_percent, levels_percent + kLevels, levels_percent_);
 }

@@ -87,16 +87,16 @@ class Forecaster {
   uint32_t seconds_to(float amount) const;
   PressureTrend trend() const;
 
-  uint32_t asked_;  // 0: all
-  uint8_t levels_percent_[kLevels];
-  float limit_;  // MiB; 0: none
-  uint64_t now_s_;
-  uint32_t seconds_;  // of history
-  Crossing crossing_;
-  Mixed mixed_[kHorizons];
-  HorizonMix mixes_[kHorizons];
-  float usage_[kHistoryS];  // MiB, the last at the end
-  Pledge pledges_[kSlots];
+  uint32_t asked_ = 0;  // 0: all
+  uint8_t levels_percent_[kLevels] = {};
+  float limit_ = 0;  // MiB; 0: none
+  uint64_t now_s_ = 0;
+  uint32_t seconds_ = 0;  // of history
+  Crossing crossing_ = {};
+  Mixed mixed_[kHorizons] = {};
+  HorizonMix mixes_[kHorizons] = {};
+  float usage_[kHistoryS] = {};  // MiB, the last at the end
+  Pledge pledges_[kSlots] = {};
 };
 
 static_assert(sizeof(Forecaster) <= 24 * 1024);

@@ -70,18 +70,22 @@ float analog_forecast(Series series, const ShapeDistances& distances, uint32_t h
   return weighted_median(said, found);
 }
 
-Season find_season(const ShapeDistances& distances) {
+Season find_season(Series series, const ShapeDistances& distances) {
   const uint32_t lags = distances.lags();
   if (lags < 8) return {0, 0};
   float mean = 0;
   for (uint32_t lag = 1; lag <= lags; ++lag) mean += distances.distance(lag);
   mean /= static_cast<float>(lags);
+  // Differences of rounding are none.
+  if (mean < 1e-4F * series.last()) return {0, 0};
   // Near lags resemble the present because nothing happened in between.
   uint32_t lag = 1;
   while (lag <= lags && distances.distance(lag) < mean) ++lag;
   uint32_t best = 0;
   for (; lag <= lags; ++lag) {
-    if (best == 0 || distances.distance(lag) < 0.9F * distances.distance(best)) best = lag;
+    // The first of several that are alike: not every other period.
+    const float clearly = (best == 0 ? 0 : 0.9F * distances.distance(best)) - 0.02F * mean;
+    if (best == 0 || distances.distance(lag) < clearly) best = lag;
   }
   if (best == 0 || distances.distance(best) > 0.5F * mean) return {0, 0};
   return {best, distances.rise(best)};

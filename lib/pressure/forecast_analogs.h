@@ -47,7 +47,7 @@ struct Season {
   uint32_t period_s;  // 0: none is seen
   float rise;         // over a period
 };
-Season find_season(const ShapeDistances& distances);
+Season find_season(Series series, const ShapeDistances& distances);
 float seasonal_forecast(Series series, Season season, uint32_t horizon_s);
 
 }  // namespace elasticpool

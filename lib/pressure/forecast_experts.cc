@@ -91,7 +91,7 @@ void say_analogs(Opinions* opinions, Series usage) {
   constexpr uint32_t kLongStrideS = 8;
   ShapeDistances distances;
   distances.compare(usage, kLongStrideS);
-  const Season season = find_season(distances);
+  const Season season = find_season(usage, distances);
   for (uint32_t h = 0; h < kHorizons; ++h) {
     opinions->says[h][kExpertSeason] = seasonal_forecast(usage, season, kHorizonsS[h]);
     opinions->says[h][kExpertAnalog] = analog_forecast(usage, distances, kHorizonsS[h], 0);
