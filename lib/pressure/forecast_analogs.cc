@@ -34,23 +34,25 @@ float magnitude(float x) { return x < 0 ? -x : x; }
 
 }  // namespace
 
-float analog_forecast(Series series, const ShapeDistances& distances, uint32_t horizon_s,
-                      float level_weight) {
-  // Neighbours of a moment resemble what it resembles: one of each stretch is enough.
-  constexpr uint32_t kStretchS = 8;
-  struct Found {
-    float distance;
-    uint32_t lag_s;
-  };
-  Found best[kAnalogs];
-  uint32_t found = 0;
-  for (uint32_t from = horizon_s; from <= distances.lags(); from += kStretchS) {
+void Analogs::find(const ShapeDistances& distances, float level_weight) {
+  count_ = 0;
+  for (uint32_t from = kShortestS; from <= distances.lags(); from += kStretchS) {
     const uint32_t to = std::min(from + kStretchS - 1, distances.lags());
-    Found here{0, 0};
+    Moment nearest{0, 0};
     for (uint32_t lag = from; lag <= to; ++lag) {
       const float d = distances.distance(lag) + level_weight * magnitude(distances.rise(lag));
-      if (here.lag_s == 0 || d < here.distance) here = {d, lag};
+      if (nearest.lag_s == 0 || d < nearest.distance) nearest = {d, lag};
     }
+    nearest_[count_++] = nearest;
+  }
+}
+
+float Analogs::forecast(Series series, uint32_t horizon_s, float otherwise) const {
+  Moment best[kAnalogs];
+  uint32_t found = 0;
+  // From the first stretch on of whose moments all is known that followed.
+  for (uint32_t i = (horizon_s - kShortestS + kStretchS - 1) / kStretchS; i < count_; ++i) {
+    const Moment& here = nearest_[i];
     if (found == kAnalogs && here.distance >= best[found - 1].distance) continue;
     uint32_t place = found < kAnalogs ? found++ : found - 1;
     for (; place > 0 && best[place - 1].distance > here.distance; --place) {
@@ -58,7 +60,7 @@ float analog_forecast(Series series, const ShapeDistances& distances, uint32_t h
     }
     best[place] = here;
   }
-  if (found == 0) return series.last();
+  if (found == 0) return otherwise;
   Weighted said[kAnalogs];
   const float softening = best[0].distance + 1e-6F * series.last() + 1e-9F;
   for (uint32_t i = 0; i < found; ++i) {
@@ -91,11 +93,11 @@ Season find_season(Series series, const ShapeDistances& distances) {
   return {best, distances.rise(best)};
 }
 
-float seasonal_forecast(Series series, Season season, uint32_t horizon_s) {
-  if (season.period_s == 0) return series.last();
+float seasonal_forecast(Series series, Season season, uint32_t horizon_s, float otherwise) {
+  if (season.period_s == 0) return otherwise;
   const uint32_t periods = (horizon_s + season.period_s - 1) / season.period_s;
   const uint32_t lag_s = periods * season.period_s - horizon_s;
-  if (lag_s >= series.count) return series.last();
+  if (lag_s >= series.count) return otherwise;
   return series.back(lag_s) + static_cast<float>(periods) * season.rise;
 }
 

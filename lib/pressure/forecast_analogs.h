@@ -4,7 +4,7 @@
 // Shape      the last seconds as kShapePoints points, `stride_s` apart, less their mean: a cycle on
 //            top of a leak resembles itself one period ago, some bytes lower.
 // Analogs    the kAnalogs moments at least the horizon ago whose shape differs least from now, no
-//            two of them neighbours; what followed each is a forecast, and the median by weight of
+//            two of one stretch of seconds; what followed each is a forecast, and the median by weight of
 //            resemblance is said. (Lorenz 1969, Sugihara and May 1990: simplex projection.)
 // Season     the one lag at which the series resembles itself best after it once did not (the
 //            average magnitude difference function, Ross et al. 1974): the period; it goes on by
@@ -39,15 +39,34 @@ class ShapeDistances {
   float rise_[kHistoryS];
 };
 
-// The last figure where nothing is known. `level_weight`: how much of the rise counts as difference.
-float analog_forecast(Series series, const ShapeDistances& distances, uint32_t horizon_s,
-                      float level_weight);
+// Which moments of the past resemble now most, by stretches: neighbours of a moment resemble what it
+// resembles, and one of them is enough.
+class Analogs {
+ public:
+  // `level_weight`: how much of the rise counts as difference.
+  void find(const ShapeDistances& distances, float level_weight);
+  // `otherwise` where the past is too short. At least kShortestS.
+  float forecast(Series series, uint32_t horizon_s, float otherwise) const;
 
+ private:
+  static constexpr uint32_t kStretchS = 8;
+  static constexpr uint32_t kShortestS = 30;
+  static constexpr uint32_t kStretches = (kHistoryS - kShortestS) / kStretchS + 1;
+
+  struct Moment {
+    float distance;
+    uint32_t lag_s;
+  };
+  uint32_t count_ = 0;
+  Moment nearest_[kStretches];
+};
+
+// A forecast by it is `otherwise` where there is none.
 struct Season {
   uint32_t period_s;  // 0: none is seen
   float rise;         // over a period
 };
 Season find_season(Series series, const ShapeDistances& distances);
-float seasonal_forecast(Series series, Season season, uint32_t horizon_s);
+float seasonal_forecast(Series series, Season season, uint32_t horizon_s, float otherwise);
 
 }  // namespace elasticpool

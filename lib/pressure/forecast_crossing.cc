@@ -7,17 +7,17 @@ namespace elasticpool {
 namespace {
 
 constexpr float kExcessKeep = 0.985F;  // a second later
-constexpr float kExcessSeconds = 20;   // that the prior counts for
+constexpr float kExcessSeconds = 10;   // that the prior counts for
 constexpr float kExcessMean = 0.3F;
 constexpr float kExcessSpread = 1;
 constexpr float kExcessBound = 4;
 
 // The regression's.
-constexpr float kChanceBase = 0.20F;
+constexpr float kChanceBase = 0.25F;
 constexpr float kChancePeak = 0.52F;
-constexpr float kChanceVote = 0.86F;
-constexpr float kChanceMost = 0.70F;
-constexpr float kChanceYoung = 0.82F;
+constexpr float kChanceVote = 0.65F;
+constexpr float kChanceMost = 0.68F;
+constexpr float kChanceYoung = 0.3F;
 constexpr float kYoungS = 150;
 
 constexpr float kSmoothing = 0.25F;

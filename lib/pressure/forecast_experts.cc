@@ -78,6 +78,8 @@ void say_trends(Opinions* opinions, Series usage) {
   say(opinions, kExpertTheilAll, {usage.last(), theil_sen(usage).slope});
   say_faded(opinions, kExpertDamped30, {usage.last(), by30.slope}, 40);
   say_faded(opinions, kExpertDamped120, {usage.last(), by120.slope}, 120);
+  say_faded(opinions, kExpertDamped15, {usage.last(), theil_sen(usage.latest(15)).slope}, 20);
+  say_faded(opinions, kExpertDamped60, {usage.last(), by60.slope}, 60);
   say_faded(opinions, kExpertHolt, holt(usage.latest(120)), 120);
   say_curve(opinions, usage, by60.slope);
   float figures[60];
@@ -86,20 +88,35 @@ void say_trends(Opinions* opinions, Series usage) {
   say(opinions, kExpertLevel, {median_of(figures, minute.count), 0});
 }
 
+// Who says what the past knows, else what a fading trend does.
+void say_analog(Opinions* opinions, Series usage, Expert expert, const Analogs& analogs) {
+  for (uint32_t h = 0; h < kHorizons; ++h) {
+    float(&says)[kExperts] = opinions->says[h];
+    says[expert] = analogs.forecast(usage, kHorizonsS[h], says[kExpertDamped30]);
+  }
+}
+
 void say_analogs(Opinions* opinions, Series usage) {
-  constexpr uint32_t kShortStrideS = 3;
   constexpr uint32_t kLongStrideS = 8;
+  constexpr uint32_t kMiddleStrideS = 3;
   ShapeDistances distances;
+  Analogs analogs;
   distances.compare(usage, kLongStrideS);
   const Season season = find_season(usage, distances);
   for (uint32_t h = 0; h < kHorizons; ++h) {
-    opinions->says[h][kExpertSeason] = seasonal_forecast(usage, season, kHorizonsS[h]);
-    opinions->says[h][kExpertAnalog] = analog_forecast(usage, distances, kHorizonsS[h], 0);
+    float(&says)[kExperts] = opinions->says[h];
+    says[kExpertSeason] = seasonal_forecast(usage, season, kHorizonsS[h], says[kExpertDamped30]);
   }
-  distances.compare(usage, kShortStrideS);
-  for (uint32_t h = 0; h < kHorizons; ++h) {
-    opinions->says[h][kExpertAnalogLevel] = analog_forecast(usage, distances, kHorizonsS[h], 0.3F);
-  }
+  analogs.find(distances, 0);
+  say_analog(opinions, usage, kExpertAnalog, analogs);
+  distances.compare(usage, kMiddleStrideS);
+  analogs.find(distances, 0.3F);
+  say_analog(opinions, usage, kExpertAnalogLevel, analogs);
+  analogs.find(distances, 1);
+  say_analog(opinions, usage, kExpertAnalogSame, analogs);
+  distances.compare(usage, 1);
+  analogs.find(distances, 0.3F);
+  say_analog(opinions, usage, kExpertAnalogShort, analogs);
 }
 
 }  // namespace

@@ -25,12 +25,16 @@ enum Expert : uint8_t {
   kExpertTheilAll,
   kExpertDamped30,  // the same from the last figure, fading
   kExpertDamped120,
+  kExpertDamped15,
+  kExpertDamped60,
   kExpertHolt,    // level and trend by exponential smoothing (Holt 1957), fading
   kExpertCurve,   // the slope goes on changing as it did
   kExpertLevel,   // the median of 60 s
   kExpertSeason,  // forecast_analogs.h
   kExpertAnalog,
   kExpertAnalogLevel,
+  kExpertAnalogShort,
+  kExpertAnalogSame,
   kExperts
 };
 

@@ -34,7 +34,7 @@ TEST(Season, FindsThePeriodAndGoesOn) {
       ASSERT_GT(season.period_s, 0U) << period_s;
       for (const uint32_t horizon_s : {30U, 60U, 120U}) {
         const float truth = sawtooth(599 + horizon_s, period_s, leak);
-        EXPECT_NEAR(seasonal_forecast(all, season, horizon_s), truth, 2) << period_s;
+        EXPECT_NEAR(seasonal_forecast(all, season, horizon_s, 0), truth, 2) << period_s;
       }
     }
   }
@@ -48,7 +48,7 @@ TEST(Season, ALineHasNone) {
   distances.compare(all, kStrideS);
   const Season season = find_season(all, distances);
   EXPECT_EQ(season.period_s, 0U);
-  EXPECT_EQ(seasonal_forecast(all, season, 60), figures.back());
+  EXPECT_EQ(seasonal_forecast(all, season, 60, 7), 7);
 }
 
 TEST(Analogs, WhatFollowedThenFollowsNow) {
@@ -64,8 +64,10 @@ TEST(Analogs, WhatFollowedThenFollowsNow) {
   const Series all{figures.data(), static_cast<uint32_t>(figures.size())};
   ShapeDistances distances;
   distances.compare(all, 3);
-  EXPECT_NEAR(analog_forecast(all, distances, 30, 0), 500 + 10 * 54, 40) << "the ramp goes on";
-  EXPECT_NEAR(analog_forecast(all, distances, 60, 0), 500, 60) << "and falls back after 60 s";
+  Analogs analogs;
+  analogs.find(distances, 0);
+  EXPECT_NEAR(analogs.forecast(all, 30, 0), 500 + 10 * 54, 40) << "the ramp goes on";
+  EXPECT_NEAR(analogs.forecast(all, 60, 0), 500, 60) << "and falls back after 60 s";
 }
 
 TEST(Analogs, AShortHistoryHasNone) {
@@ -75,7 +77,9 @@ TEST(Analogs, AShortHistoryHasNone) {
     ShapeDistances distances;
     distances.compare(all, kStrideS);
     EXPECT_EQ(distances.lags(), 0U);
-    EXPECT_EQ(analog_forecast(all, distances, 30, 0), all.last());
+    Analogs analogs;
+    analogs.find(distances, 0);
+    EXPECT_EQ(analogs.forecast(all, 30, 7), 7);
     EXPECT_EQ(find_season(all, distances).period_s, 0U);
   }
 }
