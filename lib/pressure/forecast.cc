@@ -97,7 +97,7 @@ void Forecaster::advance(uint64_t seconds) {
 
 void Forecaster::foresee(bool new_second) {
   Opinions opinions;
-  ask_experts(usage(), &opinions);
+  ask_experts(usage(), flow_, &opinions);
   const float band = kBandShare * whole();
   // Before anything is known, half a band.
   MixContext now{0, asked(), usage().last(), band, limited() ? level(2) : 0, nullptr, band / 2};
@@ -119,11 +119,27 @@ void Forecaster::foresee(bool new_second) {
   crossing_.judge(signs, mixed_, new_second);
 }
 
+void Forecaster::note_flow(const PressureSample& sample, uint64_t seconds) {
+  constexpr float kGain = 0.05F;
+  const bool totals = sample.allocated_bytes != 0;
+  if (!totals && sample.live_bytes == 0) return;
+  const float net = totals ? units_of(sample.allocated_bytes) - units_of(sample.released_bytes)
+                           : units_of(sample.live_bytes);
+  if (flow_known_) {
+    // Over a gap, what the seconds of it would have done one by one, or nearly.
+    const float gain = std::min(1.0F, kGain * static_cast<float>(seconds));
+    flow_ += gain * ((net - net_) / static_cast<float>(seconds) - flow_);
+  }
+  flow_known_ = true;
+  net_ = net;
+}
+
 void Forecaster::observe(const PressureSample& sample) {
   const float used = units_of(sample.used_bytes);
   limit_ = sample.limit_bytes == UINT64_MAX ? 0 : units_of(sample.limit_bytes);
   const uint64_t now_s = sample.now_ms / 1000;
   const bool new_second = seconds_ == 0 || now_s > now_s_;
+  if (new_second) note_flow(sample, seconds_ == 0 ? 1 : now_s - now_s_);
   if (seconds_ == 0) {
     now_s_ = now_s;
     seconds_ = 1;

@@ -8,6 +8,8 @@
 //            changes the levels and the band at once and no history. Without a limit (0 or
 //            UINT64_MAX) shares are of the most that was in use within the history; no level is
 //            ever reached then, and nothing alarms.
+// Flow       totals of what was allocated and released, or else live bytes: one more expert where they
+//            are given, since usage may follow live bytes late.
 // Methods    kLast says that all stays as it is, kLinear carries a least squares line over 60 s on,
 //            kMixed asks the experts (forecast_experts.h) and weighs them (forecast_mix.h). Interval,
 //            confidence and crossing are made the same way for all.
@@ -73,13 +75,17 @@ class Forecaster {
   static constexpr uint32_t kSlots = 30 + 60 + 120 + kHorizons;
 
   Series usage() const { return {usage_ + (kHistoryS - seconds_), seconds_}; }
-  uint32_t asked() const { return asked_ != 0 ? asked_ : kAllExperts; }
+  uint32_t asked() const {
+    if (asked_ != 0) return asked_;
+    return flow_known_ ? kAllExperts : kUsageExperts;
+  }
   bool limited() const { return limit_ > 0; }
   // What shares are of: above 0.
   float whole() const;
   float level(uint32_t i) const;
   Pledge& slot(uint32_t horizon, uint64_t second);
 
+  void note_flow(const PressureSample& sample, uint64_t seconds);
   void advance(uint64_t seconds);
   void settle_one(uint64_t ended_s);
   float most_of(uint32_t latest_s) const;
@@ -92,6 +98,9 @@ class Forecaster {
   float limit_ = 0;  // MiB; 0: none
   uint64_t now_s_ = 0;
   uint32_t seconds_ = 0;  // of history
+  bool flow_known_ = false;
+  float flow_ = 0;  // allocated less released, MiB a second, of late
+  float net_ = 0;   // the same in total
   Crossing crossing_ = {};
   Mixed mixed_[kHorizons] = {};
   HorizonMix mixes_[kHorizons] = {};

@@ -121,8 +121,9 @@ void say_analogs(Opinions* opinions, Series usage) {
 
 }  // namespace
 
-void ask_experts(Series usage, Opinions* opinions) {
+void ask_experts(Series usage, float flow, Opinions* opinions) {
   say_trends(opinions, usage);
+  say_faded(opinions, kExpertFlow, {usage.last(), flow}, 60);
   say_analogs(opinions, usage);
   for (auto& horizon : opinions->says) {
     for (float& figure : horizon) figure = std::max(figure, 0.0F);

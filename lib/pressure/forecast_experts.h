@@ -17,34 +17,39 @@ inline constexpr uint32_t kHorizons = 3;
 inline constexpr uint32_t kHorizonMaxS = 120;
 
 enum Expert : uint8_t {
-  kExpertLast,     // as it is now
-  kExpertLinear,   // least squares over 60 s
-  kExpertTheil30,  // Theil-Sen over so many seconds, carried on from its level
+  kExpertLast,    // as it is now
+  kExpertLinear,  // least squares over 60 s
+  // Theil-Sen over so many seconds, carried on from its level; over all from the last figure.
+  kExpertTheil30,
   kExpertTheil60,
   kExpertTheil120,
   kExpertTheilAll,
-  kExpertDamped30,  // the same from the last figure, fading
+  // The same slopes from the last figure, fading.
+  kExpertDamped30,
   kExpertDamped120,
   kExpertDamped15,
   kExpertDamped60,
-  kExpertHolt,    // level and trend by exponential smoothing (Holt 1957), fading
-  kExpertCurve,   // the slope goes on changing as it did
-  kExpertLevel,   // the median of 60 s
-  kExpertSeason,  // forecast_analogs.h
+  kExpertHolt,   // level and trend by exponential smoothing (Holt 1957), fading
+  kExpertCurve,  // the slope goes on changing as it did
+  kExpertLevel,  // the median of 60 s
+  // forecast_analogs.h: by the period; by shapes of 88, 33 and 11 s, with the level or without.
+  kExpertSeason,
   kExpertAnalog,
   kExpertAnalogLevel,
   kExpertAnalogShort,
   kExpertAnalogSame,
+  kExpertFlow,  // what is allocated less what is released goes on, fading
   kExperts
 };
-
 inline constexpr uint32_t kAllExperts = (1U << kExperts) - 1;
+// Those who need nothing but usage.
+inline constexpr uint32_t kUsageExperts = kAllExperts & ~(1U << kExpertFlow);
 
 struct Opinions {
   float says[kHorizons][kExperts];
 };
 
-// usage.count at least 1.
-void ask_experts(Series usage, Opinions* opinions);
+// usage.count at least 1. `flow`: allocated less released, a second.
+void ask_experts(Series usage, float flow, Opinions* opinions);
 
 }  // namespace elasticpool

@@ -35,7 +35,7 @@ struct Line {
   float at(float ahead_s) const { return level + slope * ahead_s; }
 };
 
-inline constexpr uint32_t kTheilPoints = 20;
+inline constexpr uint32_t kTheilPoints = 16;
 
 Line least_squares(Series window);
 Line theil_sen(Series window);

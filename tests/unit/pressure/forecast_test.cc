@@ -278,6 +278,29 @@ TEST(Forecaster, TrendsHaveADirection) {
   EXPECT_EQ(forecaster->outlook().trend, PressureTrend::kDecreasing);
 }
 
+// Usage that is flat for 60 s, then makes up for what was allocated meanwhile: the totals know.
+TEST(Forecaster, TotalsAreOneMoreWitness) {
+  const auto told = forecaster_of(ForecastMethod::kMixed);
+  told->ask_only(1U << kExpertFlow);
+  const auto by_live = forecaster_of(ForecastMethod::kMixed);
+  by_live->ask_only(1U << kExpertFlow);
+  for (uint64_t s = 0; s < 300; ++s) {
+    PressureSample sample = sample_of(s * 1000, 300 * kMiBytes);
+    sample.allocated_bytes = 1000 * kMiBytes + 3 * s * kMiBytes;
+    sample.released_bytes = 2 * s * kMiBytes;
+    told->observe(sample);
+    sample.allocated_bytes = sample.released_bytes = 0;
+    sample.live_bytes = (10 + s) * kMiBytes;
+    by_live->observe(sample);
+  }
+  for (const auto* forecaster : {told.get(), by_live.get()}) {
+    const Outlook outlook = forecaster->outlook();
+    // 1 MiB a second, fading: 60 s carry as far as 30 whole ones.
+    EXPECT_NEAR(static_cast<double>(outlook.forecasts[1].used_bytes), 330.0 * kMiBytes,
+                1.0 * kMiBytes);
+  }
+}
+
 TEST(Forecaster, LevelsAreAsConfigured) {
   const auto forecaster = forecaster_of(ForecastMethod::kLinear);
   const uint8_t levels[] = {30, 40, 50, 60};
