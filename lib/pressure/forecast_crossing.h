@@ -18,7 +18,7 @@
 
 namespace elasticpool {
 
-inline constexpr float kAlarmOn = 0.37F;
+inline constexpr float kAlarmOn = 0.45F;
 inline constexpr float kAlarmSure = 0.70F;
 inline constexpr float kAlarmOff = 0.20F;
 inline constexpr uint32_t kAlarmRestS = 5;

@@ -61,6 +61,20 @@ TEST(CrossingChance, WhoStaysBelowForLongIsNoLongerFearedFor) {
   EXPECT_LT(scene.chance(87), feared / 2);
 }
 
+TEST(CrossingChance, WhosePeaksPassedTheForecastsIsFearedForEarlier) {
+  Scene scene;
+  scene.signs.last = 80;
+  const float feared = scene.chance(82);
+  for (int i = 0; i < 100; ++i) {
+    Pledge pledge{};
+    pledge.peak = 82;
+    pledge.scale = 3;
+    pledge.allowed = kAllExperts;
+    scene.crossing.settle(pledge, 82 + 3 * 3.5F);
+  }
+  EXPECT_GT(scene.chance(82), feared + 0.2F);
+}
+
 TEST(Alarm, DoesNotFlicker) {
   Scene scene;
   scene.signs.last = 80;
