@@ -4,8 +4,9 @@
 // Shape      the last seconds as kShapePoints points, `stride_s` apart, less their mean: a cycle on
 //            top of a leak resembles itself one period ago, some bytes lower.
 // Analogs    the kAnalogs moments at least the horizon ago whose shape differs least from now, no
-//            two of one stretch of seconds; what followed each is a forecast, and the median by weight of
-//            resemblance is said. (Lorenz 1969, Sugihara and May 1990: simplex projection.)
+//            two of one stretch of seconds; what followed each is a forecast, and the median by
+//            weight of resemblance is said. (Lorenz 1969, Sugihara and May 1990: simplex
+//            projection.)
 // Season     the one lag at which the series resembles itself best after it once did not (the
 //            average magnitude difference function, Ross et al. 1974): the period; it goes on by
 //            whole periods, each with the rise that the last one had.
@@ -39,8 +40,8 @@ class ShapeDistances {
   float rise_[kHistoryS];
 };
 
-// Which moments of the past resemble now most, by stretches: neighbours of a moment resemble what it
-// resembles, and one of them is enough.
+// Which moments of the past resemble now most, by stretches: neighbours of a moment resemble what
+// it resembles, and one of them is enough.
 class Analogs {
  public:
   // `level_weight`: how much of the rise counts as difference.

@@ -7,8 +7,9 @@
 // Peak       the highest of the forecasts is not the highest usage: by how much the true peak was
 //            above, in scales, is learnt from the seconds that are over, mean and spread. So who
 //            stays just below the level for minutes is no longer feared for.
-// Alarm      on when the chance stays at kAlarmOn for some seconds, or at once when it is kAlarmSure;
-//            off when it was below kAlarmOff for kAlarmRestS: an episode is not cut into pieces.
+// Alarm      on when the chance stays at kAlarmOn for some seconds, or at once when it is
+//            kAlarmSure; off when it was below kAlarmOff for more than kAlarmRestS: an episode is
+//            not cut into pieces.
 // Cost       tens of instructions.
 #pragma once
 

@@ -75,7 +75,7 @@ float weight_of(float excess_loss) {
 
 void HorizonMix::estimate(uint32_t horizon, const HorizonMix* shorter,
                           float (&losses)[kExperts]) const {
-  // What the shorter horizon learnt over its own prior. Deeper than that nothing is inherited twice.
+  // What the shorter horizon learnt over its own prior; it passes on nothing that it inherited.
   for (uint32_t e = 0; e < kExperts; ++e) {
     float expected = kPriorLoss[horizon][e];
     if (shorter != nullptr) {

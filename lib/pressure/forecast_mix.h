@@ -8,10 +8,10 @@
 // Centre     the median of the opinions by weight: half of the weight may be anywhere.
 // Interval   centre +- reach * scale. Scale is what there is to be wrong about: how the experts
 //            disagree, how far the centre is from now, how much was missed of late: near the mean
-//            error to be expected. Reach follows what was outside, so that kCoverage hold (quantile tracking: Gibbs and Candes 2021,
-//            Angelopoulos et al. 2023).
-// Confidence the chance that the centre is within the band, by how many scales the band is wide: one
-//            curve for all horizons, from the traces for tuning.
+//            error to be expected. Reach follows what was outside, so that kCoverage hold
+//            (quantile tracking: Gibbs and Candes 2021, Angelopoulos et al. 2023).
+// Confidence the chance that the centre is within the band, by how many scales the band is wide:
+//            one curve for all horizons, from the traces for tuning.
 // Cost       some 0.5 microseconds a step.
 #pragma once
 

@@ -1,8 +1,8 @@
 // Straight lines through the last seconds of a series of figures.
 //
 // Pure:      numbers in, numbers out.
-// Figures    floats of one unit, a second apart, none negative, none above 2^64: sums of their
-//            squares fit. Nothing divides by a figure.
+// Figures    floats of one unit, a second apart, none negative, none above 2^64: what is
+//            summed here fits. Nothing divides by a figure.
 // Least squares, Theil and Sen: the usual line, and the median of the slopes between all pairs of
 //            points (Theil 1950, Sen 1968): 29 % of the points may be anything. Pairs grow with the
 //            square of the points, so that longer windows are first averaged into kTheilPoints.
