@@ -15,7 +15,7 @@
 //            Interval, confidence and crossing (forecast_crossing.h) are made the same way for all.
 // Threads    the caller's concern: one at a time, outlook() included.
 // Errors     none: figures of any size and in any order give an outlook without NaN or overflow.
-// Cost       22 KiB (a static_assert bounds it at 24). observe() 20 to 25 microseconds, of them 1
+// Cost       22 KiB (a static_assert bounds it at 24). observe() 20 to 30 microseconds, of them 1
 //            for what came true; on 7 KiB of stack. outlook() next to nothing.
 #pragma once
 

@@ -10,7 +10,7 @@
 // Season     the one lag at which the series resembles itself best after it once did not (the
 //            average magnitude difference function, Ross et al. 1974): the period; it goes on by
 //            whole periods, each with the rise that the last one had.
-// Cost       some 4 microseconds each at 600 seconds of history.
+// Cost       some 2 microseconds each at 600 seconds of history.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +30,14 @@ class ShapeDistances {
   // Lags from 1 to this were compared; 0: the history is too short.
   uint32_t lags() const { return lags_; }
   // Mean difference of the points, less that of the means.
-  float distance(uint32_t lag_s) const { return distance_[lag_s]; }
+  float distance(uint32_t lag_s) const { return distance_[last_ - lag_s]; }
   // What now lies above then.
-  float rise(uint32_t lag_s) const { return rise_[lag_s]; }
+  float rise(uint32_t lag_s) const { return rise_[last_ - lag_s]; }
 
  private:
   uint32_t lags_ = 0;
+  uint32_t last_ = 0;
+  // By second of the series.
   float distance_[kHistoryS];
   float rise_[kHistoryS];
 };
