@@ -1,0 +1,104 @@
+// pressure/forecast_crossing.h: what raises the chance, what lowers it, and when an alarm ends.
+#include "pressure/forecast_crossing.h"
+
+#include <gtest/gtest.h>
+
+namespace elasticpool {
+namespace {
+
+constexpr float kLevel = 90;
+constexpr float kBand = 10;
+
+struct Scene {
+  Crossing crossing;
+  CrossingSigns signs{50, 50, 50, kLevel, kBand, 600};
+  Mixed mixed[kHorizons] = {};
+
+  Scene() {
+    for (Mixed& m : mixed) m.scale = 3;
+  }
+  float chance(float peak, float vote = 0) {
+    signs.peak = peak;
+    signs.most = signs.last;
+    for (Mixed& m : mixed) m.vote = vote;
+    crossing.judge(signs, mixed, true);
+    return crossing.chance();
+  }
+};
+
+TEST(CrossingChance, IsCertainAtTheLevelAndNothingWithoutOne) {
+  Scene scene;
+  scene.signs.last = kLevel;
+  EXPECT_EQ(scene.chance(kLevel), 1);
+  scene.signs.level = 0;
+  EXPECT_EQ(scene.chance(kLevel), 0);
+}
+
+TEST(CrossingChance, RisesWithThePeakAndTheVote) {
+  Scene scene;
+  float before = 0;
+  for (float peak = 50; peak <= 110; peak += 5) {
+    const float chance = scene.chance(peak);
+    EXPECT_GE(chance, before) << peak;
+    EXPECT_LE(chance, 1) << peak;
+    before = chance;
+  }
+  EXPECT_LT(scene.chance(55), 0.1F);
+  EXPECT_GT(scene.chance(85, 1), scene.chance(85, 0));
+}
+
+TEST(CrossingChance, WhoStaysBelowForLongIsNoLongerFearedFor) {
+  Scene scene;
+  scene.signs.last = 86;
+  const float feared = scene.chance(87);
+  for (int i = 0; i < 300; ++i) {
+    Pledge pledge{};
+    pledge.peak = 87;
+    pledge.scale = 3;
+    pledge.allowed = kAllExperts;
+    scene.crossing.settle(pledge, 87);
+  }
+  EXPECT_LT(scene.chance(87), feared / 2);
+}
+
+TEST(CrossingChance, WhosePeaksPassedTheForecastsIsFearedForEarlier) {
+  Scene scene;
+  scene.signs.last = 80;
+  const float feared = scene.chance(82);
+  for (int i = 0; i < 100; ++i) {
+    Pledge pledge{};
+    pledge.peak = 82;
+    pledge.scale = 3;
+    pledge.allowed = kAllExperts;
+    scene.crossing.settle(pledge, 82 + 3 * 3.5F);
+  }
+  EXPECT_GT(scene.chance(82), feared + 0.2F);
+}
+
+TEST(Alarm, DoesNotFlicker) {
+  Scene scene;
+  scene.signs.last = 80;
+  for (int i = 0; i < 20; ++i) scene.chance(110, 1);
+  ASSERT_TRUE(scene.crossing.alarm());
+  ASSERT_EQ(scene.crossing.alarms(), 1U);
+  // Dips shorter than the rest do not end it; samples within one second are no time.
+  for (int i = 0; i < 10; ++i) {
+    scene.signs.last = 40;
+    for (uint32_t s = 0; s < kAlarmRestS; ++s) scene.chance(40);
+    for (int k = 0; k < 50; ++k) scene.crossing.judge(scene.signs, scene.mixed, false);
+    EXPECT_TRUE(scene.crossing.alarm());
+    scene.signs.last = 80;
+    scene.chance(110, 1);
+  }
+  EXPECT_EQ(scene.crossing.alarms(), 1U);
+  scene.signs.last = 40;
+  for (uint32_t s = 0; s <= kAlarmRestS; ++s) scene.chance(40);
+  EXPECT_FALSE(scene.crossing.alarm());
+  scene.signs.last = kLevel;
+  scene.chance(kLevel);
+  EXPECT_TRUE(scene.crossing.alarm()) << "at the level at once";
+  EXPECT_EQ(scene.crossing.alarms(), 2U);
+}
+
+}  // namespace
+}  // namespace elasticpool
