@@ -4,6 +4,8 @@
 //   phase_change all          all are freed
 //   phase_change random-99    1 % is kept, at random: four pages of five are empty
 //   phase_change random-95    5 % are kept, at random: hardly a page is empty
+//   phase_change MODE MIB     the largest block has so many MiB in place of 64: an allocator that
+//                             keeps free pages can put small ones of these between what is kept
 //
 // No call, no option, no pause between the phases. In a group of 1.4 GiB an allocator survives
 // that gives the pages of one tier back before another one grows. Sizes of 16 to 512 bytes, then of
@@ -14,7 +16,7 @@
 #define LARGE_BYTES ((size_t)1024 * kMiB)
 
 enum { kSmallMin = 16, kSmallMax = 512, kRunBlocks = 4000, kRunsKeptOneIn = 20 };
-enum { kLargeMin = kMiB, kLargeMax = 64 * kMiB, kLargeCountMax = 1024 };
+enum { kLargeMin = kMiB, kLargeMaxMib = 64, kLargeCountMax = 1024 };
 // The list has room for blocks that are all of the smallest size.
 #define SMALL_COUNT_MAX (SMALL_BYTES / kSmallMin)
 
@@ -61,13 +63,13 @@ static void go(const char* mode) {
   }
 }
 
-static void need_large_blocks(void) {
+static void need_large_blocks(size_t largest) {
   static void* blocks[kLargeCountMax];
   static size_t sizes[kLargeCountMax];
   uint32_t state = hash_of(0) | 1;
   unsigned count = 0;
   for (size_t made = 0; made < LARGE_BYTES; made += sizes[count++]) {
-    const size_t size = between(&state, kLargeMin, kLargeMax);
+    const size_t size = between(&state, kLargeMin, largest);
     sizes[count] = size < LARGE_BYTES - made ? size : LARGE_BYTES - made;
     blocks[count] = filled(sizes[count], count);
   }
@@ -75,7 +77,9 @@ static void need_large_blocks(void) {
 }
 
 int main(int argc, char** argv) {
-  const char* mode = argc == 2 ? argv[1] : "";
+  const char* mode = argc >= 2 ? argv[1] : "";
+  const long largest_mib = argc >= 3 ? strtol(argv[2], NULL, 10) : kLargeMaxMib;
+  EXPECT(largest_mib >= 1 && largest_mib <= kLargeMaxMib);
   EXPECT(strcmp(mode, "runs") == 0 || strcmp(mode, "all") == 0 || strcmp(mode, "random-99") == 0 ||
          strcmp(mode, "random-95") == 0);
   g_small = (void**)own_memory(SMALL_COUNT_MAX * sizeof *g_small);
@@ -84,7 +88,7 @@ int main(int argc, char** argv) {
   const uint64_t full_ns = now_ns();
   go(mode);
   const uint64_t freed_ns = now_ns();
-  need_large_blocks();
+  need_large_blocks((size_t)largest_mib * kMiB);
   const uint64_t end_ns = now_ns();
   for (size_t i = 0; i < g_small_count; ++i) {
     if (g_small[i] != NULL) check_and_free(g_small[i], small_size(i), (unsigned)i);

@@ -20,13 +20,6 @@ static inline void need_pressure_functions(void) {
   if (ep_pressure_get == NULL) SKIP("this allocator has no ep_pressure_get()");
 }
 
-static inline struct ep_pressure pressure_now(void) {
-  struct ep_pressure pressure;
-  memset(&pressure, 0x5a, sizeof pressure);
-  EXPECT(ep_pressure_get(&pressure, sizeof pressure) == 0);
-  return pressure;
-}
-
 static inline uint64_t now_ns(void) {
   struct timespec now;
   EXPECT(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
@@ -36,6 +29,74 @@ static inline uint64_t now_ns(void) {
 static inline void sleep_until_ns(uint64_t when_ns) {
   const struct timespec when = {(time_t)(when_ns / 1000000000u), (long)(when_ns % 1000000000u)};
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR) {
+  }
+}
+
+static inline bool is_share(float number) { return number >= 0 && number <= 1; }  // not NaN either
+
+// Whatever the sources say, every figure keeps to its range.
+static inline void expect_sane(const struct ep_pressure* pressure) {
+  EXPECT(pressure->level >= EP_PRESSURE_NONE && pressure->level <= EP_PRESSURE_EMERGENCY);
+  EXPECT(pressure->trend >= EP_TREND_DECREASING && pressure->trend <= EP_TREND_CRITICAL);
+  EXPECT(pressure->source >= EP_SOURCE_NONE && pressure->source <= EP_SOURCE_OPTION);
+  EXPECT(is_share(pressure->crossing));
+  for (unsigned i = 0; i < 3; ++i) {
+    const struct ep_forecast* forecast = &pressure->forecasts[i];
+    EXPECT(forecast->horizon_s == 30u << i && is_share(forecast->confidence));
+    EXPECT(forecast->low_bytes <= forecast->used_bytes);
+    EXPECT(forecast->used_bytes <= forecast->high_bytes);
+  }
+  // Less is passed first.
+  for (unsigned i = 1; i < 4; ++i) EXPECT(pressure->seconds_to[i - 1] <= pressure->seconds_to[i]);
+}
+
+static inline struct ep_pressure pressure_now(void) {
+  struct ep_pressure pressure;
+  memset(&pressure, 0x5a, sizeof pressure);
+  EXPECT(ep_pressure_get(&pressure, sizeof pressure) == 0);
+  expect_sane(&pressure);
+  return pressure;
+}
+
+// --- A heap that grows to where it is pressed, and lets go. ---
+
+enum { kPressBlockBytes = 64 * kKiB, kPressBlocksMax = 16384 };
+
+static struct {
+  void* blocks[kPressBlocksMax];
+  unsigned count;
+} g_pressed;
+
+static inline void press_to_mib(unsigned mib) {
+  const unsigned wanted = mib * (kMiB / kPressBlockBytes);
+  EXPECT(wanted <= kPressBlocksMax);
+  while (g_pressed.count < wanted) {
+    g_pressed.blocks[g_pressed.count] = filled(kPressBlockBytes, g_pressed.count);
+    ++g_pressed.count;
+  }
+  while (g_pressed.count > wanted) {
+    --g_pressed.count;
+    check_and_free(g_pressed.blocks[g_pressed.count], kPressBlockBytes, g_pressed.count);
+  }
+}
+
+// The heap stays in use, as what drives the library where it has no thread; the test's time limit
+// is the bound of the wait.
+static inline void work_until(bool (*is_done)(void)) {
+  for (uint32_t round = 0; !is_done(); ++round) {
+    use_heap(round, 200);
+    // Up and down by a block, which every tier but the magazines sees.
+    check_and_free(filled(3 * kMiB, round), 3 * kMiB, round);
+    usleep(1000);
+  }
+}
+
+static inline void work_for_ms(unsigned ms) {
+  const uint64_t end_ns = now_ns() + (uint64_t)ms * 1000000u;
+  for (uint32_t round = 0; now_ns() < end_ns; ++round) {
+    use_heap(round, 200);
+    check_and_free(filled(3 * kMiB, round), 3 * kMiB, round);
+    usleep(1000);
   }
 }
 
