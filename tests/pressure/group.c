@@ -113,8 +113,8 @@ static bool find_mount(int version, char* root, char* mount) {
   return failed("no control groups of version %d with memory are mounted", version);
 }
 
-// The folder of our own group: in a container the mount shows only a part of the tree.
-static bool own_folder(int version, char* folder, size_t* mount_length) {
+// In a container the mount shows only a part of the tree.
+bool group_own_folder(int version, char* folder, size_t* mount_length) {
   char root[PATH_MAX], mount[PATH_MAX], path[PATH_MAX];
   if (!find_mount(version, root, mount) || !own_path(version, path)) return false;
   const size_t root_length = strcmp(root, "/") == 0 ? 0 : strlen(root);
@@ -167,7 +167,7 @@ bool group_find_place(GroupPlace* place, int version, const char* name) {
   for (int tried = version == 2 ? 2 : 1; tried <= (version == 1 ? 1 : 2); ++tried) {
     size_t mount_length = 0;
     place->version = tried;
-    bool has_folder = own_folder(tried, place->parent, &mount_length);
+    bool has_folder = group_own_folder(tried, place->parent, &mount_length);
     while (has_folder) {
       if (try_place(place, name)) return true;
       char* last = strrchr(place->parent, '/');

@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -29,6 +30,9 @@ typedef struct {
 // Where groups can be made. version: 1 or 2, or 0 for whichever there is, 1 first. Tries it by
 // making one of that name.
 bool group_find_place(GroupPlace* place, int version, const char* name);
+
+// The folder of the group that this process is in; *mount_length of it are where it is mounted.
+bool group_own_folder(int version, char* folder, size_t* mount_length);
 
 // Takes the memory controller away from the parent's children again, where we gave it.
 void group_leave_place(const GroupPlace* place);
