@@ -106,8 +106,7 @@ static void off(void) {
 static void to_file(void) {
   char path[PATH_MAX], variable[PATH_MAX + 64], text[8192];
   in_folder(path, "alerts");
-  const Child child =
-      live((const char*[]){LIMIT, setting(variable, "MEMPOOL_ALERT=", path), NULL});
+  const Child child = live((const char*[]){LIMIT, setting(variable, "MEMPOOL_ALERT=", path), NULL});
   expect_lines(child.err, 0);
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   EXPECT(fd >= 0);
@@ -158,8 +157,7 @@ static void command(void) {
 }
 
 static void soft(void) {
-  const Child child =
-      live((const char*[]){"MEMPOOL_SOFT_LIMIT=40M", "MEMPOOL_ALERT=stderr", NULL});
+  const Child child = live((const char*[]){"MEMPOOL_SOFT_LIMIT=40M", "MEMPOOL_ALERT=stderr", NULL});
   expect_lines(child.err, 1);
 }
 

@@ -52,7 +52,8 @@ static void errors(void) {
   EXPECT(ep_pressure_get(&pressure, offsetof(struct ep_pressure, used_bytes)) == 0);
   EXPECT(pressure.limit_bytes == (uint64_t)kLimitMib * kMiB);
   EXPECT(pressure.source == EP_SOURCE_OPTION);
-  EXPECT(holds(&pressure.used_bytes, sizeof pressure - offsetof(struct ep_pressure, used_bytes), 0x5a));
+  EXPECT(holds(&pressure.used_bytes, sizeof pressure - offsetof(struct ep_pressure, used_bytes),
+               0x5a));
   // A later version's struct: what this library does not know of stays or is 0, and nothing breaks.
   char larger[sizeof pressure + 64];
   EXPECT(ep_pressure_get((struct ep_pressure*)(void*)larger, sizeof larger) == 0);
@@ -124,7 +125,8 @@ static void off_self(void) {
 
 static int g_last = 2;
 
-static void one_of_three(const struct ep_pressure* pressure, uint64_t wanted_bytes, void* argument) {
+static void one_of_three(const struct ep_pressure* pressure, uint64_t wanted_bytes,
+                         void* argument) {
   enter(pressure);
   (void)wanted_bytes;
   const int number = *(int*)argument;
@@ -186,7 +188,8 @@ typedef struct {
 
 static atomic_bool g_is_over;
 
-static void use_argument(const struct ep_pressure* pressure, uint64_t wanted_bytes, void* argument) {
+static void use_argument(const struct ep_pressure* pressure, uint64_t wanted_bytes,
+                         void* argument) {
   enter(pressure);
   (void)wanted_bytes;
   for (int i = 0; i < 20; ++i) {
@@ -279,9 +282,9 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     void (*run)(void);
-  } kModes[] = {{"errors", errors},         {"reenter", reenter}, {"off-self", off_self},
-                {"order", order},           {"wanted", wanted},   {"off-thread", off_thread},
-                {"threads", threads},       {"rate", rate}};
+  } kModes[] = {{"errors", errors},   {"reenter", reenter}, {"off-self", off_self},
+                {"order", order},     {"wanted", wanted},   {"off-thread", off_thread},
+                {"threads", threads}, {"rate", rate}};
   EXPECT(argc == 2);
   need_pressure_functions();
   for (size_t i = 0; i < sizeof kModes / sizeof *kModes; ++i) {

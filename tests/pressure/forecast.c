@@ -104,8 +104,8 @@ static int one_sawtooth(uint32_t seed) {
     pressure_now();
     sleep_until_ns(now += kAskMs * 1000000u);
   }
-  printf("alarms=%u tooth_ms=%zu low_mib=%zu high_mib=%zu\n", pressure_now().alarms,
-         steps * kAskMs, low / kMiB, high / kMiB);
+  printf("alarms=%u tooth_ms=%zu low_mib=%zu high_mib=%zu\n", pressure_now().alarms, steps * kAskMs,
+         low / kMiB, high / kMiB);
   have_bytes(0, &state);
   return 0;
 }

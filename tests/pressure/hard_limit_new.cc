@@ -21,12 +21,12 @@ using Block = std::unique_ptr<char[]>;
 std::vector<Block> g_spare;
 int g_handler_calls = 0;
 
-#define EXPECT(condition)                                                        \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
+#define EXPECT(condition)                                                          \
+  do {                                                                             \
+    if (!(condition)) {                                                            \
       std::fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::_Exit(1);                                                             \
-    }                                                                            \
+      std::_Exit(1);                                                               \
+    }                                                                              \
   } while (0)
 
 Block make_block() {

@@ -42,7 +42,7 @@ enum { kPageBytes = 4096, kDefaultTimeoutMs = 300000 };
 
 typedef struct {
   uint64_t at_ms;
-  bool moves;            // otherwise it sets:
+  bool moves;  // otherwise it sets:
   uint64_t limit_bytes;
 } Event;
 
@@ -383,6 +383,8 @@ int main(int argc, char** argv) {
     say("skipped: ", group_error());
     return kSkipped;
   }
+  // Nobody is left to be told how it went.
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
   const pid_t parent = getpid();
   const pid_t keeper = fork();
   if (keeper < 0) {

@@ -109,7 +109,8 @@ def is_gone(pid):
 
 
 def keeper_of(program):
-    return int(Path(f"/proc/{program}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[1])
+    words = Path(f"/proc/{program}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return int(words[1])
 
 
 def leaves_nothing_behind():

@@ -7,8 +7,8 @@
 //   lifecycle daemon            a daemon: no parent, no terminal, all descriptors closed and their
 //                               numbers used again; none of the new ones is read, moved or closed
 //   lifecycle chroot            the root is an empty folder: no /proc, no /sys
-//   lifecycle endure SECONDS    two threads work and ask, while in_group.c changes the limit or takes
-//                               the group away
+//   lifecycle endure SECONDS    two threads work and ask, while in_group.c changes the limit or
+//                               takes the group away
 //
 // In a group of 192 MiB; the first four of them as root.
 #include <stdatomic.h>
@@ -95,7 +95,7 @@ static void after_exec(void) {
 
 // --- daemon ---
 
-// A file that says when somebody else has read, written or moved it, or another one is in its place.
+// A file that shows when somebody else has read, written, moved or replaced it.
 typedef struct {
   int fd;
   struct stat status;

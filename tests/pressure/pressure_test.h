@@ -117,8 +117,8 @@ static inline size_t between(uint32_t* state, size_t low, size_t high) {
 
 // Memory for the program's own lists: it must be there whatever the allocator does.
 static inline void* own_memory(size_t bytes) {
-  void* memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   EXPECT(memory != MAP_FAILED);
   return memory;
 }
