@@ -72,8 +72,8 @@ ROWS = [
 ]
 NAMES = [row.name for row in ROWS]
 TITLE = (
-    f"Survival in a group of {LIMIT}iB (how often of how many; peak, median of those that survived; "
-    "! killed, or over the bound)"
+    f"Survival in a group of {LIMIT}iB (how often of how many; peak, median of the survivors; "
+    "! killed or over the bound)"
 )
 
 

@@ -77,7 +77,8 @@ class SurvivalTest(unittest.TestCase):
         self.assertEqual(len(lines), 5)
         self.assertRegex(
             lines[3],
-            r"^phase-runs +3 of 3, 1240 MiB +1 of 2, 1300 MiB! +0 of 1! +1 of 1, 1331 MiB! +failed$",
+            r"^phase-runs +3 of 3, 1240 MiB +1 of 2, 1300 MiB! +0 of 1! +"
+            r"1 of 1, 1331 MiB! +failed$",
         )
         self.assertEqual(survival.format_table(runs[:0], ["mine"]), [])
 

@@ -6,7 +6,16 @@ from .programs import PROGRAMS
 from .redis_server import REDIS
 from .workload import Bench, Program, Sample
 
-__all__ = ["CATALOG", "EVERY", "GROUPS", "UNTIMED_NAMES", "Bench", "Program", "Sample", "parse_list"]
+__all__ = [
+    "CATALOG",
+    "EVERY",
+    "GROUPS",
+    "UNTIMED_NAMES",
+    "Bench",
+    "Program",
+    "Sample",
+    "parse_list",
+]
 
 REAL = [
     *REDIS,

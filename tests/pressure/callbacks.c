@@ -1,12 +1,13 @@
 // What is promised of the functions of ep_on_pressure(), one sentence a mode.
 //
 //   callbacks errors       the codes; 16 pairs and no more; a size of 0; less than the whole struct
-//   callbacks reenter      a callback allocates, frees, asks, registers and unregisters; it is never
-//                          called within itself
+//   callbacks reenter      a callback allocates, frees, asks, registers and unregisters; it is
+//                          never called within itself
 //   callbacks off-self     it may unregister itself, and is not called any more
 //   callbacks order        they come in the order in which they were registered
 //   callbacks wanted       what is wanted is enough: when it is freed the level is below HIGH
-//   callbacks off-thread   another thread unregisters it while it runs: when that returns it is over
+//   callbacks off-thread   another thread unregisters it while it runs: when that returns it is
+//                          over
 //   callbacks threads      four threads press: never two at the same time
 //   callbacks rate         at most four a second while nothing else changes, ten when it does
 //
