@@ -3,8 +3,8 @@
 //   churn SECONDS
 //
 // In a group of 256 MiB, with no option set: what is free on the way may not pile up. Of the bytes
-// a quarter is in blocks of 16 bytes to 1 KiB, a quarter up to 64 KiB, half up to 4 MiB. Every fourth
-// small block is freed by another thread than made it. Contents are checked at each free.
+// a quarter is in blocks of 16 bytes to 1 KiB, a quarter up to 64 KiB, half up to 4 MiB. Every
+// fourth small block is freed by another thread than made it. Contents are checked at each free.
 // Prints how fast it was in fact.
 #include <stdatomic.h>
 

@@ -244,7 +244,7 @@ static bool move_away(const Session* session, Run* run) {
   const Group* from = to - 1;
   const uint64_t peak_bytes = group_peak_bytes(from);
   if (peak_bytes > run->peak_bytes) run->peak_bytes = peak_bytes;
-  run->kills += group_kills(from);
+  run->kills = group_kills(from);
   run->limited = run->groups_count - 1;
   return group_move_all(from, to) && group_remove(from);
 }
@@ -326,7 +326,9 @@ static bool run_once(const Session* session, Run* run, long number) {
   for (int i = 0; i < run->groups_count; ++i) {
     const uint64_t peak_bytes = group_peak_bytes(&run->groups[i]);
     if (peak_bytes > run->peak_bytes) run->peak_bytes = peak_bytes;
-    run->kills += group_kills(&run->groups[i]);
+    // Version 2 counts for the groups above as well.
+    const uint64_t kills = group_kills(&run->groups[i]);
+    if (kills > run->kills) run->kills = kills;
   }
   if (!remove_groups(session)) say("", group_error());
   return ended;
