@@ -64,7 +64,7 @@ ROWS = [
     _phase("runs", "the same, 95 % freed in runs", "runs"),
     _phase("runs-8m", "the same, no large block over 8 MiB", "runs", "8"),
     _phase("random-99", "the same, 99 % freed at random", "random-99"),
-    _phase("random-95", "the same, 95 % freed at random: no page is empty", "random-95"),
+    _phase("random-95", "the same, 95 % freed at random: too few pages are empty", "random-95"),
     _cache("100", "a cache of 800 MiB that listens, and 1 GiB more at 100 MB/s", "100"),
     _cache("400", "the same at 400 MB/s", "400"),
     _cache("1600", "the same at 1600 MB/s", "1600"),
