@@ -36,7 +36,7 @@ static void take_all(size_t size) {
     fill(block, size, i);
     g_blocks[i].data = block;
     g_blocks[i].size = size;
-    atomic_fetch_add(&g_bytes, size);
+    EXPECT(atomic_fetch_add(&g_bytes, size) < 2 * g_limit);
   }
 }
 
