@@ -3,6 +3,6 @@
 Reading order: allocators, workloads (the lists), workload, process (one run); patterns,
 redis_server, programs, generate (their input; pure), memcached_server; measure (which run when, and
 was it disturbed); results, peers (medians, ratios, means; pure); table, plot, overview (what a
-person sees); giveback (a group and a table of its own); saved, diff (of earlier invocations);
-stats, anatomy (what elasticpool says of itself, for bench/anatomy too).
+person sees); giveback, survival (groups with tables of their own); saved, diff (of earlier
+invocations); stats, anatomy (what elasticpool says of itself, for bench/anatomy too).
 """

@@ -52,8 +52,8 @@ def parse(root):
     add("--allocators", metavar="LIST", default=",".join(allocators.DEFAULT),
         help="names or NAME=library.so (default: %(default)s)")
     add("--workloads", metavar="LIST", default="all",
-        help="names, and groups of them: all, real, basic, patterns; giveback, which all "
-        "is without (default: all)")
+        help="names, and groups of them: all, real, basic, patterns; giveback and survival, which "
+        "all is without (default: all)")
     add("--rounds", metavar="N", type=positive, default=5, help="runs of each (default: 5)")
     add("--baseline", metavar="NAME",
         help=f"what ratios are to (default: {BASELINE}, the first one where it is not listed; of "

@@ -1,12 +1,21 @@
 """What is measured: real programs, programs of bench/workloads/, and groups of them."""
 
-from . import giveback, patterns
+from . import giveback, patterns, survival
 from .allocators import Unknown
 from .programs import PROGRAMS
 from .redis_server import REDIS
 from .workload import Bench, Program, Sample
 
-__all__ = ["CATALOG", "EVERY", "GROUPS", "Bench", "Program", "Sample", "parse_list"]
+__all__ = [
+    "CATALOG",
+    "EVERY",
+    "GROUPS",
+    "UNTIMED_NAMES",
+    "Bench",
+    "Program",
+    "Sample",
+    "parse_list",
+]
 
 REAL = [
     *REDIS,
@@ -34,15 +43,18 @@ BASIC = [
 ]
 PATTERNS = [Program(*row) for row in patterns.rows()]
 CATALOG = [*REAL, *BASIC, *PATTERNS]
-# "all" is what is timed: giveback is measured by what it asks for by name.
+# "all" is what is timed: what is looked at otherwise is asked for by name.
 GROUPS = {
     "all": CATALOG,
     "real": REAL,
     "basic": BASIC,
     "patterns": PATTERNS,
     "giveback": giveback.ROWS,
+    "survival": survival.ROWS,
 }
-EVERY = [*CATALOG, *giveback.ROWS]
+UNTIMED = [*giveback.ROWS, *survival.ROWS]
+UNTIMED_NAMES = [workload.name for workload in UNTIMED]
+EVERY = [*CATALOG, *UNTIMED]
 
 
 def parse_list(text):

@@ -48,6 +48,7 @@ write_init() {
 export PATH=/bin
 mount -t proc none /proc
 mount -t sysfs none /sys
+mount -t cgroup2 none /sys/fs/cgroup
 mount -t devtmpfs none /dev
 mount -t tmpfs none /tmp
 mkdir -p /dev/shm
@@ -90,7 +91,7 @@ make_initramfs() {
   while read -r file; do
     mkdir -p "$tree/tests/$(dirname "$file")"
     cp "$tests/$file" "$tree/tests/$file"
-  done < <(grep -oE '(numa|unit|dropin)/[a-z_]+' <<<"$chosen" | sort -u)
+  done < <(grep -oE '(numa|unit|dropin|pressure)/[a-z_]+' <<<"$chosen" | sort -u)
   write_init >"$tree/init"
   chmod 755 "$tree/init"
   (cd "$tree" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initramfs"
