@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "heap/fast_path.h"
 #include "heap/heap.h"
+#include "heap/relief.h"
 #include "os/vm.h"
 
 #define EP_EXPORT extern "C" __attribute__((visibility("default")))
@@ -30,7 +31,11 @@ void* or_enomem(void* block) {
   return block;
 }
 
-EP_NOINLINE void* malloc_slow(size_t bytes) { return or_enomem(heap_allocate_slow(bytes)); }
+EP_NOINLINE void* malloc_slow(size_t bytes) {
+  void* block = or_enomem(heap_allocate_slow(bytes));
+  start_helper_if_wanted(__builtin_return_address(0));
+  return block;
+}
 
 // The smallest power of two that is not below `align`; 0 where there is none.
 size_t power_of_two_above(size_t align) {

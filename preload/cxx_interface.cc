@@ -15,6 +15,7 @@
 #include "base/die.h"
 #include "heap/fast_path.h"
 #include "heap/heap.h"
+#include "heap/relief.h"
 
 // libstdc++'s std::__throw_bad_alloc() and std::get_new_handler().
 extern "C" void ep_throw_bad_alloc() __asm__("_ZSt17__throw_bad_allocv")
@@ -61,6 +62,7 @@ void* call_new_handlers_or_throw(size_t bytes, size_t align_bytes) {
 
 EP_NOINLINE void* new_slow(size_t bytes, const char* name) {
   void* block = heap_allocate_slow(bytes);
+  start_helper_if_wanted(__builtin_return_address(0));
   if (EP_LIKELY(block != nullptr)) return block;
   const auto form = cxx_library<void* (*)(size_t)>(name);
   return form != nullptr ? form(bytes) : call_new_handlers_or_throw(bytes, kMinAlignBytes);

@@ -110,7 +110,7 @@ int main(int argc, char** argv) {
   try {
     const int code = elasticpool::run_main(argc, argv);
     std::cout.flush();
-    if (std::cout && fflush(stdout) == 0) return code;
+    if (std::cout && fflush(stdout) == 0 && ferror(stdout) == 0) return code;
     throw elasticpool::CommandError("standard output cannot be written");
   } catch (const std::exception& error) {
     std::cerr << "elasticpool: " << error.what() << '\n';

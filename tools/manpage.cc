@@ -37,6 +37,14 @@ constexpr const char* kLibraryHead = R"(.Dd November 21, 2026
 .Fn free_sized "void *block" "size_t size"
 .Ft void
 .Fn free_aligned_sized "void *block" "size_t alignment" "size_t size"
+.Pp
+.In elasticpool/pressure.h
+.Ft int
+.Fn ep_pressure_get "struct ep_pressure *pressure" "size_t size"
+.Ft int
+.Fn ep_on_pressure "ep_pressure_callback callback" "void *argument"
+.Ft int
+.Fn ep_off_pressure "ep_pressure_callback callback" "void *argument"
 .Sh DESCRIPTION
 .Nm
 takes the place of the allocator of the C library: of
@@ -85,6 +93,30 @@ for callers that know the size.
 All of them may be called from any thread at any time, and leave
 .Va errno
 alone.
+.Sh MEMORY PRESSURE
+The nearest limit that the process will meet is known: that of its control group and of those above
+it, what the machine has left,
+.Dv RLIMIT_AS ,
+.Dv RLIMIT_DATA
+and
+.Ev MEMPOOL_LIMIT .
+It is compared with what is used whenever the heap has grown by a share of the room that is left,
+and once a second in a process that has threads and a large heap.
+From the level high on (80 % of the limit) free memory goes back to the system, then pages inside
+slabs on which only free blocks lie; then the program is asked.
+.Bl -tag -width Ds
+.It Fn ep_on_pressure
+registers a function that is called when memory is scarce or will be, with the number of bytes that
+should be freed.
+It may run on the thread whose request made the heap grow; it may allocate and free.
+.It Fn ep_off_pressure
+ends that; when it returns the function is not running.
+.It Fn ep_pressure_get
+tells the level, the limit, what is used of it, forecasts for 30, 60 and 120 seconds, and how likely
+it is that 90 % are passed within two minutes.
+.El
+.Pp
+The header says what each may do and what it costs.
 .Sh ENVIRONMENT
 These are read once, when the process starts.
 A name that is not known, or a value that is bad, is one line on standard error, and the default
@@ -331,6 +363,18 @@ void write_option(void* context, const OptionState& state) {
       out.text("A size, ").text(range).text("; the default is ").text(state.fallback).text(".\n");
       break;
     }
+    case OptionKind::kLimit:
+      out.text("A size from 1M on, or one of\n");
+      write_choices(out, state.info);
+      out.text("the default is\n.Cm ").text(state.fallback).text(" .\n");
+      break;
+    case OptionKind::kPercents:
+      out.text("Four numbers, rising, between commas; the default is ");
+      out.text(state.fallback).text(".\n");
+      break;
+    case OptionKind::kTarget:
+      out.text("At first nobody is told.\nA command is written as exec:COMMAND.\n");
+      break;
     case OptionKind::kPath:
       out.text("At first it is not set.\n");
       break;
@@ -358,5 +402,5 @@ int main(int argc, char** argv) {
     return 2;
   }
   out.flush();
-  return fflush(stdout) == 0 ? 0 : 1;
+  return fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : 1;
 }

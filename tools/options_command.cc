@@ -43,19 +43,19 @@ void write_option(void* context, const OptionState& state) {
 using Json = nlohmann::ordered_json;
 
 void add_option(void* context, const OptionState& state) {
-  static constexpr const char* kKinds[] = {"choice", "size", "path"};
+  static constexpr const char* kKinds[] = {"choice", "size", "limit", "levels", "path", "target"};
   Json option = {{"name", std::string(kOptionPrefix) + state.info.name},
                  {"kind", kKinds[static_cast<size_t>(state.info.kind)]},
                  {"default", state.fallback},
                  {"value", state.value},
                  {"set", state.is_set}};
-  if (state.info.kind == OptionKind::kChoice) {
+  if (state.info.words[0].word != nullptr) {
     Json& words = option["choices"] = Json::array();
     for (const ChoiceWord* word = state.info.words; word->word != nullptr; ++word) {
       words.push_back(word->word);
     }
   }
-  if (state.info.kind == OptionKind::kSize) {
+  if (state.info.kind == OptionKind::kSize || state.info.kind == OptionKind::kLimit) {
     option["min_bytes"] = state.info.min;
     option["max_bytes"] = state.info.max;
   }

@@ -161,6 +161,19 @@ void write_tiers(TextWriter& out, const Section& tiers) {
   out.human_bytes(tiers.section("buddy").number("cached_bytes")).text(" of buddy blocks\n");
 }
 
+void write_pressure(TextWriter& out, const Json& json, const Section& report) {
+  // Older reports have none.
+  if (!json.contains("pressure")) return;
+  const Section pressure = report.section("pressure");
+  out.text("  memory pressure ").text(printable(json["pressure"]["level"], "a level").c_str());
+  out.text(", at most ").text(printable(json["pressure"]["highest_level"], "a level").c_str());
+  out.text("; ").human_bytes(pressure.number("used_bytes")).text(" of ");
+  out.human_bytes(pressure.number("limit_bytes")).text(" used (");
+  out.text(printable(json["pressure"]["source"], "a source").c_str()).text("); ");
+  out.human_bytes(pressure.number("returned_bytes")).text(" given back for it, listeners asked ");
+  out.decimal(pressure.number("listeners_asked")).text(" times\n");
+}
+
 void write_class(TextWriter& out, const Section& row) {
   const uint64_t requests = row.number("requests");
   out.decimal_at(8, row.number("size")).decimal_at(22, requests).pad_to(24);
@@ -192,6 +205,7 @@ void write_report(TextWriter& out, const Json& json) {
   out.text(", process ").decimal(report.number("pid")).text("\n");
   write_process(out, report);
   write_tiers(out, report.section("tiers"));
+  write_pressure(out, json, report);
   write_classes(out, report.array("classes"));
   write_options(out, report.section("options"));
 }

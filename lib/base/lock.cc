@@ -98,12 +98,12 @@ void Lock::wake() {
 #if defined(EP_CHECKS_FULL)
 namespace {
 // One counter for each rank that this thread holds.
-thread_local uint16_t t_held[8];
+thread_local uint16_t t_held[kLockRanks];
 }  // namespace
 
 void Lock::check_rank() const {
   if (is_forking()) return;
-  for (unsigned above = static_cast<unsigned>(rank_) + 1; above < 8; ++above) {
+  for (unsigned above = static_cast<unsigned>(rank_) + 1; above < kLockRanks; ++above) {
     EP_CHECK(t_held[above] == 0 && "locks are taken in rising rank");
   }
 }

@@ -19,15 +19,18 @@
 namespace elasticpool {
 
 enum class LockRank : uint8_t {
-  kBoot,     // heap/: one thread builds the heap
-  kThreads,  // magazine/: the list of threads
-  kCpu,      // percpu/: one CPU's current slabs
-  kNode,     // percpu/: one class's partial slabs of a node
-  kBuddy,    // buddy/: the frames of one node in one zone
-  kLarge,    // large/: extents
-  kZone,     // pagemap/: growth of a zone
-  kMeta,     // os/: memory for our own records
+  kBoot,      // heap/: one thread builds the heap
+  kPressure,  // pressure/: who wants to know of it, and what is told
+  kThreads,   // magazine/: the list of threads
+  kCpu,       // percpu/: one CPU's current slabs
+  kNode,      // percpu/: one class's partial slabs of a node
+  kBuddy,     // buddy/: the frames of one node in one zone
+  kLarge,     // large/: extents
+  kZone,      // pagemap/: growth of a zone
+  kMeta,      // os/: memory for our own records
 };
+
+inline constexpr unsigned kLockRanks = static_cast<unsigned>(LockRank::kMeta) + 1;
 
 struct LockHooks {
   // Sleep while *word == value; may return early.

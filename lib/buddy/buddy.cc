@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/die.h"
+#include "base/held_memory.h"
 #include "base/reclaimer.h"
 #include "buddy/frame_heap.h"
 #include "os/clock.h"
@@ -51,6 +52,13 @@ struct Growth {
   FramePages pages = FramePages::kDefault;
 };
 
+// What is asked for beside the length, and what came of it.
+struct Request {
+  Charge kind;
+  bool zeroed = false;
+  Growth growth;
+};
+
 void mark_run(Frame* frame, unsigned first, unsigned count) {
   for (unsigned i = first; i < first + count; ++i) frame->first[i] = static_cast<uint8_t>(first);
   frame->count[first] = static_cast<uint8_t>(count);
@@ -76,12 +84,19 @@ void note_taken(FrameHeap& heap, Frame* frame, FrameBits bits, FrameBits reused)
   heap.surplus.note_taken(static_cast<size_t>(std::popcount(reused)) * kGranuleBytes + again_bytes);
 }
 
-void* take_run(const Zone& zone, FrameHeap& heap, Frame* frame, size_t granules, bool* zeroed)
-    EP_REQUIRES(heap.lock) {
+// What of these free granules has no pages that we know of.
+uint64_t fresh_bytes_of(const Frame* frame, FrameBits bits) {
+  return static_cast<size_t>(std::popcount(bits & ~frame->dirty)) * kGranuleBytes;
+}
+
+// nullptr: over the limit (base/held_memory.h).
+void* take_run(const Zone& zone, FrameHeap& heap, Frame* frame, size_t granules, Charge kind,
+               bool* zeroed) EP_REQUIRES(heap.lock) {
   const auto count = static_cast<unsigned>(granules);
   const unsigned first = choose_block(frame->free, ceil_log2(granules));
   const FrameBits bits = run_bits(first, count);
   EP_ASSERT((frame->free & bits) == bits);
+  if (!charge(fresh_bytes_of(frame, bits), kind)) return nullptr;
   heap.remove(frame);
   const FrameBits reused = frame->dirty & bits;
   frame->free &= ~bits;
@@ -119,8 +134,9 @@ void give_back_run(const Zone& zone, FrameHeap& heap, Frame* frame, unsigned fir
   g_surplus_bytes.fetch_add(returned_bytes, std::memory_order_relaxed);
 }
 
-void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules, bool* zeroed,
-                      Growth* growth) EP_REQUIRES(heap.lock) {
+void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules, Request* request)
+    EP_REQUIRES(heap.lock) {
+  Growth* growth = &request->growth;
   Frame* frame = heap.fullest_with(ceil_log2(granules));
   if (frame == nullptr) {
     frame = add_frame(zone, heap, node);
@@ -131,7 +147,7 @@ void* allocate_locked(Zone& zone, FrameHeap& heap, NodeId node, size_t granules,
                           should_measure_pages() && !is_hugetlb(frame->pages) &&
                           heap.payoff.should_measure(frame->pages == FramePages::kHuge);
   }
-  return take_run(zone, heap, frame, granules, zeroed);
+  return take_run(zone, heap, frame, granules, request->kind, &request->zeroed);
 }
 
 // From each node what may_go(heap) says, until it is enough.
@@ -188,7 +204,7 @@ void measure_first_touch(FrameHeap& heap, void* run, FramePages pages) {
 
 // After the lock.
 void follow_growth(const Zone& zone, FrameHeap& heap, void* run, const Growth& growth) {
-  if (!growth.grown) return;
+  if (!growth.grown || run == nullptr) return;
   if (growth.is_measured) measure_first_touch(heap, run, growth.pages);
   trade_for_growth(zone);
 }
@@ -226,6 +242,8 @@ void buddy_set_retain(size_t retain_bytes) {
   g_retain_bytes.store(retain_bytes, std::memory_order_relaxed);
 }
 
+void buddy_allow_huge(bool allowed) { g_may_be_huge.store(allowed, std::memory_order_relaxed); }
+
 uint64_t buddy_surplus_bytes() { return g_surplus_bytes.load(std::memory_order_relaxed); }
 
 size_t buddy_reclaim_tiny(size_t wanted_bytes) {
@@ -242,13 +260,14 @@ size_t buddy_reclaim_medium(size_t wanted_bytes) {
 
 void* buddy_allocate(Zone& zone, NodeId node, size_t granules, bool* zeroed) {
   FrameHeap& heap = heap_of(zone, node);
-  Growth growth;
+  Request request{.kind = Charge::kSlab, .growth = {}};
   void* run = nullptr;
   {
     LockGuard guard(heap.lock);
-    run = allocate_locked(zone, heap, node, granules, zeroed, &growth);
+    run = allocate_locked(zone, heap, node, granules, &request);
   }
-  follow_growth(zone, heap, run, growth);
+  *zeroed = request.zeroed;
+  follow_growth(zone, heap, run, request.growth);
   return run;
 }
 
@@ -267,21 +286,22 @@ void* buddy_allocate_block(NodeId node, size_t bytes, size_t align_bytes, bool* 
   const size_t granules = needed > aligned ? needed : aligned;
   Zone& zone = g_medium_zone;
   FrameHeap& heap = heap_of(zone, node);
-  Growth growth;
+  Request request{.kind = Charge::kBlock, .growth = {}};
   void* block = nullptr;
   {
     LockGuard guard(heap.lock);
-    block = allocate_locked(zone, heap, node, granules, zeroed, &growth);
+    block = allocate_locked(zone, heap, node, granules, &request);
     if (block == nullptr) return nullptr;
     if (granules > needed) {
       cut_tail(zone, heap, block, needed);
-      growth.is_measured = false;  // the frame may have been torn
+      request.growth.is_measured = false;  // the frame may have been torn
     }
     ++heap.stats.live_blocks;
     ++heap.stats.requests;
     heap.stats.live_bytes += needed * kGranuleBytes;
   }
-  follow_growth(zone, heap, block, growth);
+  *zeroed = request.zeroed;
+  follow_growth(zone, heap, block, request.growth);
   return block;
 }
 
@@ -320,6 +340,7 @@ bool buddy_resize_block(void* block, size_t bytes) {
   if (first + count > kGranulesPerFrame) return false;
   const FrameBits added = run_bits(first + old_count, count - old_count);
   if ((frame->free & added) != added) return false;
+  if (!charge(fresh_bytes_of(frame, added), Charge::kBlock)) return false;
   heap.remove(frame);
   const FrameBits reused = frame->dirty & added;
   frame->free &= ~added;

@@ -66,6 +66,8 @@ struct BuddyStats {
 
 // Free memory that each frame heap keeps resident in any case.
 void buddy_set_retain(size_t retain_bytes);
+// Whether a dense heap may ask for huge pages under MEMPOOL_THP=auto; at first it may.
+void buddy_allow_huge(bool allowed);
 // Bytes that went back so far because nobody wanted them for a while.
 uint64_t buddy_surplus_bytes();
 // For base/reclaimer.h: free memory of the zone goes back, but for a small rest and for what the

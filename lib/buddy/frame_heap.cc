@@ -1,12 +1,16 @@
 // How frames come and go. See frame_heap.h.
 #include "buddy/frame_heap.h"
 
+#include "base/held_memory.h"
 #include "buddy/frame_pages.h"
 #include "os/numa.h"
 #include "os/vm.h"
 #include "tune/options.h"
 
 namespace elasticpool {
+
+constinit std::atomic<bool> g_may_be_huge{true};
+
 namespace {
 
 constexpr size_t kFramesPerGigantic = kGiB / kFrameBytes;
@@ -42,6 +46,7 @@ size_t end_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRES(he
   frame->free = 0;
   frame->mapped = false;
   heap.absent.push_front(frame);
+  discharge(dirty_granules * kGranuleBytes);
   return dirty_granules * kGranuleBytes;
 }
 
@@ -117,7 +122,8 @@ Frame* try_hugetlb(Zone& zone, FrameHeap& heap, NodeId node) EP_REQUIRES(heap.lo
 
 FramePages choose_pages(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRES(heap.lock) {
   // Small pages first, so that there is something to compare with.
-  const bool dense = heap.stats.used_granules >= FrameHeap::kDenseGranules &&
+  const bool dense = g_may_be_huge.load(std::memory_order_relaxed) &&
+                     heap.stats.used_granules >= FrameHeap::kDenseGranules &&
                      heap.payoff.knows_small() && heap.payoff.should_try();
   return advise_new_frame(frame_start(zone, frame), dense);
 }
@@ -149,6 +155,7 @@ size_t release_frame(const Zone& zone, FrameHeap& heap, Frame* frame) EP_REQUIRE
       frame->dirty &= ~bits;
       frame->returned |= bits;
       heap.stats.free_dirty_granules -= count;
+      discharge(count * kGranuleBytes);
       returned_bytes += count * kGranuleBytes;
     }
   }

@@ -18,6 +18,7 @@
 // Errors      nullptr and 0 when the system refuses; nothing else changes then.
 #pragma once
 
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -124,6 +125,9 @@ inline size_t frame_number(const Zone& zone, const Frame* frame) {
 inline uintptr_t frame_start(const Zone& zone, const Frame* frame) {
   return zone.frame_address(frame_number(zone, frame));
 }
+
+// See buddy_allow_huge().
+extern std::atomic<bool> g_may_be_huge;
 
 // A mapped, empty frame: one whose memory had gone back, or a new one.
 Frame* add_frame(Zone& zone, FrameHeap& heap, NodeId node) EP_REQUIRES(heap.lock);

@@ -33,7 +33,7 @@ bool should_measure_pages() {
 }
 
 FramePages advise_torn_frame(uintptr_t start, FramePages pages) {
-  return pages == FramePages::kHuge ? advise(start, PageAdvice::kSmall, FramePages::kSmall) : pages;
+  return pages == FramePages::kHuge ? advise(start, PageAdvice::kSplit, FramePages::kSmall) : pages;
 }
 
 bool return_pages(uintptr_t from, size_t bytes, FramePages pages) {

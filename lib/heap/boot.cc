@@ -10,10 +10,12 @@
 #include "heap/heap.h"
 #include "heap/idle_memory.h"
 #include "heap/processors.h"
+#include "heap/relief.h"
 #include "heap/thread.h"
 #include "large/extents.h"
 #include "os/cpu.h"
 #include "os/huge_pages.h"
+#include "os/libc_text.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
 #include "os/output.h"
@@ -109,10 +111,12 @@ void heap_start(char** environment) {
       apply_options();
     }
   }
+  libc_text_boot();
   install_fork_handlers();
   find_foreign_free();
   count_processors();
   start_numa();
+  start_governor();
 }
 
 }  // namespace elasticpool

@@ -12,6 +12,7 @@
 #include "pagemap/zone.h"
 #include "percpu/cpu_cache.h"
 #include "pressure/caretaker.h"
+#include "pressure/governor.h"
 
 // Exported by glibc for debuggers and old libraries; absent elsewhere.
 extern "C" {
@@ -25,6 +26,7 @@ namespace {
 
 void before_fork() {
   if (&_IO_list_lock != nullptr) _IO_list_lock();
+  governor_lock_for_fork();
   threads_lock_for_fork();
   percpu_lock_for_fork();
   buddy_lock_for_fork();
@@ -42,6 +44,7 @@ void unlock_all(bool in_child) {
   buddy_unlock_after_fork(in_child);
   percpu_unlock_after_fork(in_child);
   threads_unlock_after_fork(in_child, &this_cache());
+  governor_unlock_after_fork(in_child);
 }
 
 void after_fork_in_parent() {

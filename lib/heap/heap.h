@@ -15,6 +15,7 @@
 //                  growth of a zone                            Zone::growth_lock       kZone
 //                  records of our own                          MetaArena::lock         kMeta
 //                  the list of thread caches, slabs' peak      Registry::lock          kThreads
+//                  limits, listeners, what was last seen       see pressure/governor.h kPressure
 //                  boot                                        g_boot_lock             kBoot
 // Locks are taken in rising rank only; fork takes all but the last in that order (boot is over by
 // then).
@@ -32,10 +33,13 @@
 //                   another CPU's slabs: slower, never wrong.
 //   the extent map  see large/extents.h.
 //   slab_bytes()    a sum that only says when to look again at how full slabs are.
+//   held memory     sums, a limit, and a clock that says when to look at limits; relaxed.
 //
 // The helper thread (pressure/caretaker.h) owns nothing: it works through the tiers' functions,
 // under their locks, like any thread. It is started and waited for where pthread_create and
-// pthread_join return, with no lock of ours held; a few atomics of its own say whether it runs.
+// pthread_join return, or started behind a request that was not libc's own, with no lock of ours
+// held; a few atomics of its own say whether it runs. What a look at the limits does (and whom it
+// calls) runs on it, or on the thread whose request made the heap grow, behind that request.
 //
 // Two threads that free the same block at the same instant (a bug of theirs) may both find the map
 // cell set, and each may hand it out again; the slab's bitmap, or the frame's count of granules,
@@ -75,6 +79,10 @@ size_t heap_trim(size_t keep_bytes);
 // The program has made a thread: it may have a helper thread from now on (pressure/caretaker.h).
 // The caller holds no lock of ours.
 void heap_note_thread();
+// After a request of the program's own: the helper starts where the heap has grown to want one.
+// `caller`: where it was asked from. Never while libc itself asks: it may hold what it takes to
+// make a thread.
+void heap_start_helper(const void* caller);
 // The program has waited for one. When it was the last, the helper is gone when this returns.
 void heap_note_join();
 

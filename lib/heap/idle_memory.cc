@@ -1,6 +1,8 @@
 // See idle_memory.h.
 #include "heap/idle_memory.h"
 
+#include <errno.h>
+
 #include <atomic>
 
 #include "base/annotations.h"
@@ -8,10 +10,13 @@
 #include "buddy/buddy.h"
 #include "heap/boot.h"
 #include "heap/heap.h"
+#include "heap/thread.h"
 #include "large/extents.h"
 #include "magazine/thread_cache.h"
+#include "os/libc_text.h"
 #include "percpu/cpu_cache.h"
 #include "pressure/caretaker.h"
+#include "pressure/governor.h"
 #include "tune/options.h"
 
 namespace elasticpool {
@@ -42,11 +47,25 @@ void hold(bool holds) {
   large_set_retain(retain_bytes);
 }
 
+// Once a round of the helper.
+void beat() {
+  beat_magazines();
+  governor_look();
+}
+
 }  // namespace
 
 void watch_idle_memory() {
-  set_caretaker_hooks({kTiers, 4, release_settled_slabs, hold,
-                       [] { return options().retain_bytes; }, live_caches, beat_magazines});
+  set_caretaker_hooks({.tiers = kTiers,
+                       .tier_count = 4,
+                       .purge_settled = release_settled_slabs,
+                       .hold = hold,
+                       .bound_bytes = [] { return options().retain_bytes; },
+                       .threads = live_caches,
+                       .slab_room_bytes = slab_room_bytes,
+                       .heap_bytes_min = [] { return options().helper_heap_bytes; },
+                       .enter = [] { t_slot.dead = true; },
+                       .beat = beat});
 }
 
 void note_surplus() {
@@ -64,6 +83,13 @@ void note_surplus() {
 
 void heap_note_thread() {
   if (ensure_booted() && options().helper == HelperPolicy::kOn) caretaker_note_thread();
+}
+
+void heap_start_helper(const void* caller) {
+  if (is_libc_text(caller)) return;
+  const int saved_errno = errno;
+  caretaker_start_wanted();
+  errno = saved_errno;
 }
 
 void heap_note_join() { caretaker_note_end(1); }

@@ -9,6 +9,7 @@
 #include "heap/heap.h"
 #include "heap/idle_memory.h"
 #include "heap/place.h"
+#include "heap/relief.h"
 #include "heap/runs.h"
 #include "large/extents.h"
 #include "os/vm.h"
@@ -73,6 +74,7 @@ EP_NOINLINE void* allocate_from_slabs(ClassId id, size_t bytes) {
     constexpr ZoneShape kShape = decltype(blocks)::kShape;
     mark_live<kShape>(cell_at<kShape>(step_of<kShape>(block)), code_of(id));
   });
+  look_when_due();
   return block;
 }
 
@@ -96,16 +98,20 @@ void* allocate_buddy(size_t bytes, size_t align_bytes, bool* zeroed) {
     if (block == nullptr) return nullptr;
   }
   cell_at<kMediumShape>(step_of<kMediumShape>(block)) = kBuddyBlock;
+  look_when_due();
   return block;
 }
 
 void* allocate_extent(size_t bytes, size_t align_bytes, bool* zeroed) {
   if (bytes > kRequestBytesMax || !ensure_booted()) return nullptr;
   void* block = large_allocate(bytes, align_bytes, zeroed);
-  if (EP_LIKELY(block != nullptr)) return block;
-  if (!large_can_ever_hold(bytes, align_bytes)) return nullptr;
-  reclaim_for_retry();
-  return large_allocate(bytes, align_bytes, zeroed);
+  if (EP_UNLIKELY(block == nullptr)) {
+    if (!large_can_ever_hold(bytes, align_bytes)) return nullptr;
+    reclaim_for_retry();
+    block = large_allocate(bytes, align_bytes, zeroed);
+  }
+  look_when_due();
+  return block;
 }
 
 void* allocate_above_slabs(size_t bytes, size_t align_bytes, bool* zeroed) {
@@ -131,13 +137,17 @@ void free_in_zone(void* block, uintptr_t step) {
   const size_t code = live_code<Blocks>(block);
   if (EP_UNLIKELY(code == kNoBlock)) die_of_free(block);
   mark_dead<Blocks::kShape>(cell_at<Blocks::kShape>(step));
-  if (!is_class_code(Blocks::kKind, code)) return free_run(block);
+  if (!is_class_code(Blocks::kKind, code)) {
+    free_run(block);
+    return note_batch();
+  }
   const ClassId id = class_of_code(Blocks::kKind, code);
   ThreadCache* own = cache_for_free();
   if (own != nullptr) {
     flush_and_push(*own, id, block);
     tend_runs(*own);
     note_surplus();
+    note_batch();
   } else {
     put_one(id, block);
   }
@@ -178,6 +188,7 @@ EP_NOINLINE void* reallocate_slow(void* block, size_t bytes, size_t small_bytes)
   if (place.kind == Place::kExtent) {
     if (bytes > kBuddyBytesMax) {
       void* resized = large_reallocate(block, bytes);
+      look_when_due();
       if (resized != nullptr) return resized;
     }
   } else if (resize_in_place(place, block, bytes, old_bytes)) {
@@ -234,6 +245,7 @@ void heap_free_slow(void* block) {
   switch (locate(block).kind) {
     case Place::kExtent:
       if (!large_free(block)) die_of_free(block);
+      note_batch();
       return;
     case Place::kForeign:
       return foreign_free(block);

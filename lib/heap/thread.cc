@@ -26,6 +26,7 @@ void on_thread_exit(void* value) {
   flush_runs(*cache);
   retire_cache(cache);
   caretaker_note_end(0);
+  caretaker_wake_if_asleep();
 }
 
 }  // namespace

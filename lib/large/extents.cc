@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "base/bits.h"
+#include "base/held_memory.h"
 #include "base/lock.h"
 #include "base/reclaimer.h"
 #include "base/units.h"
@@ -48,6 +49,8 @@ bool large_can_ever_hold(size_t bytes, size_t align_bytes) {
 void* large_allocate(size_t bytes, size_t align_bytes, bool* zeroed) {
   ExtentRequest request;
   if (!make_request(bytes, align_bytes, &request)) return nullptr;
+  const uint64_t charged_bytes = is_held_limited() ? request.granules * kGranuleBytes : 0;
+  if (!charge_quietly(charged_bytes, Charge::kBlock)) return nullptr;
   void* block = nullptr;
   Obtained obtained{};
   {
@@ -57,6 +60,7 @@ void* large_allocate(size_t bytes, size_t align_bytes, bool* zeroed) {
       g_large_heap.give_all_back();
       obtained = g_large_heap.obtain(request);
     }
+    g_large_heap.settle_held(charged_bytes);
     if (obtained.id == kNoRange) return nullptr;
     ++g_large_heap.counters.requests;
     if (obtained.reused) ++g_large_heap.counters.reused;
@@ -81,6 +85,7 @@ bool large_free(void* p) {
   const uint64_t freed_bytes = LargeHeap::range(id).granules * kGranuleBytes;
   g_large_heap.retire(id, RangeState::kResident);
   g_large_heap.trim_surplus(freed_bytes);
+  g_large_heap.settle_held(0);
   return true;
 }
 
@@ -93,6 +98,10 @@ void* large_reallocate(void* p, size_t bytes) {
   const size_t old_usable_bytes =
       LargeHeap::extent(id).usable_bytes.load(std::memory_order_relaxed);
   const uint64_t free_bytes = g_large_heap.free_resident_bytes();
+  const uint64_t more_bytes =
+      saturating_subtract(request.granules, LargeHeap::range(id).granules) * kGranuleBytes;
+  const uint64_t charged_bytes = is_held_limited() ? more_bytes : 0;
+  if (!charge_quietly(charged_bytes, Charge::kBlock)) return nullptr;
   g_large_heap.unpublish(id);
   RangeId now = id;
   if (request.granules <= LargeHeap::range(id).granules) {
@@ -105,13 +114,17 @@ void* large_reallocate(void* p, size_t bytes) {
                                                              : g_large_heap.relocate(id, request);
     }
   }
+  g_large_heap.settle_held(charged_bytes);
   if (now == kNoRange) {
     g_large_heap.publish(id, old_usable_bytes);
     return nullptr;
   }
   void* moved = g_large_heap.publish(now, request.usable_bytes);
   const uint64_t now_free_bytes = g_large_heap.free_resident_bytes();
-  if (now_free_bytes > free_bytes) g_large_heap.trim_surplus(now_free_bytes - free_bytes);
+  if (now_free_bytes > free_bytes) {
+    g_large_heap.trim_surplus(now_free_bytes - free_bytes);
+    g_large_heap.settle_held(0);
+  }
   return moved;
 }
 
@@ -119,6 +132,7 @@ size_t large_release(size_t keep_bytes) {
   LockGuard trim_guard(g_large_heap.trim_lock);
   LockGuard guard(g_large_heap.lock);
   const size_t returned_bytes = g_large_heap.trim(keep_bytes / kGranuleBytes);
+  g_large_heap.settle_held(0);
   // Whoever asks for all of it does not want any kept.
   if (keep_bytes == 0) {
     g_large_heap.surplus.reset();
@@ -136,6 +150,7 @@ size_t large_least_free_bytes() {
 void large_unmap_free() {
   LockGuard guard(g_large_heap.lock);
   g_large_heap.give_all_back();
+  g_large_heap.settle_held(0);
 }
 
 size_t large_reclaim(size_t wanted_bytes) {
@@ -149,6 +164,7 @@ size_t large_reclaim(size_t wanted_bytes) {
   LockGuard guard(heap.lock);
   const uint64_t keep_bytes = saturating_subtract(heap.free_resident_bytes(), wanted_bytes);
   const size_t returned_bytes = heap.trim(keep_bytes / kGranuleBytes);
+  heap.settle_held(0);
   heap.surplus.note_returned(returned_bytes);
   return returned_bytes;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/held_memory.h"
+
 namespace elasticpool {
 
 constinit ExtentRecords LargeHeap::records_;
@@ -35,6 +37,14 @@ void LargeHeap::free_room(RangeId id) {
   if (extent(id).room == kNoRange) return;
   index_.insert(extent(id).room);
   extent(id).room = kNoRange;
+}
+
+void LargeHeap::settle_held(uint64_t charged_bytes) {
+  const uint64_t held_granules = mapped_granules_ - index_.granules(RangeState::kClean);
+  const auto grown_bytes = static_cast<int64_t>(bytes_of(held_granules - held_granules_));
+  held_granules_ = held_granules;
+  correct_held(grown_bytes - static_cast<int64_t>(charged_bytes));
+  if (grown_bytes > 0) tick_growth(static_cast<uint64_t>(grown_bytes));
 }
 
 LargeStats LargeHeap::snapshot() const {

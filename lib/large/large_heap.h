@@ -15,7 +15,8 @@
 // Locks       trim_lock, then lock, both of rank kLarge, as extents.h says.
 // Invariants  a record's range, room and links are touched only under `lock`, in hand or not;
 //             mapped_granules_ = live + resident + clean, and what is in hand and mapped;
-//             counters.live_* count what is published.
+//             counters.live_* count what is published; what is held (base/held_memory.h) is
+//             mapped_granules_ less the clean ones, once settle_held() was called.
 // Refusals    kNoRange or false: all is as it was, but for what has gone to the index as free.
 // Where       placement.cc finds and maps, growth.cc grows and shrinks, purge.cc gives back,
 //             large_heap.cc publishes and retires.
@@ -108,6 +109,10 @@ class LargeHeap {
   // address space under RLIMIT_AS, records, and free ranges in one piece.
   void give_all_back() EP_REQUIRES(lock);
 
+  // Tells base/held_memory.h what has changed since the last time, by whomever. `charged_bytes`: it
+  // knows of so much already, of the caller's request.
+  void settle_held(uint64_t charged_bytes) EP_REQUIRES(lock);
+
   uint64_t free_resident_bytes() const EP_REQUIRES(lock) {
     return bytes_of(index_.granules(RangeState::kResident));
   }
@@ -161,6 +166,7 @@ class LargeHeap {
   FitPolicy fit_ EP_GUARDED_BY(lock) = FitPolicy::kBest;
   std::atomic<uint64_t> retain_bytes_{0};
   uint64_t mapped_granules_ EP_GUARDED_BY(lock) = 0;
+  uint64_t held_granules_ EP_GUARDED_BY(lock) = 0;  // as settle_held() saw it last
   uint64_t least_free_granules_ EP_GUARDED_BY(lock) = 0;
 };
 

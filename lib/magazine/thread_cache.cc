@@ -55,6 +55,7 @@ constinit CapacityPool g_pool;
 // by a handler in the middle of a birth or a death.
 constinit std::atomic<int32_t> g_sharers{0};
 constinit std::atomic<uint32_t> g_beats{0};
+constinit std::atomic<bool> g_is_tight{false};
 
 constexpr auto kFirstSlot = static_cast<uint32_t>(sizeof(ThreadCache) / sizeof(uintptr_t));
 constexpr auto kEndSlot = static_cast<uint32_t>(kCacheBytes / sizeof(uintptr_t));
@@ -74,8 +75,9 @@ ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
 
 size_t bound_bytes() {
   const int32_t threads = g_sharers.load(std::memory_order_relaxed);
-  return capacity_bound(options().magazine_total_bytes, slab_bytes(),
-                        threads > 0 ? static_cast<size_t>(threads) : 0);
+  const size_t bound = capacity_bound(options().magazine_total_bytes, slab_bytes(),
+                                      threads > 0 ? static_cast<size_t>(threads) : 0);
+  return g_is_tight.load(std::memory_order_relaxed) ? std::min(bound, kLeastBoundBytes) : bound;
 }
 
 size_t share_bytes(size_t bound) {
@@ -326,20 +328,28 @@ uint64_t cached_bytes_of(const ThreadCache& cache) {
   return bytes;
 }
 
-SlabPeak look_at_slabs(uint64_t now_bytes) EP_REQUIRES(g_registry.lock) {
+// What lies outside of slabs: in magazines and with the program.
+uint64_t out_bytes() EP_REQUIRES(g_registry.lock) {
   uint64_t taken_bytes =
       g_registry.taken_bytes + g_uncached_taken_bytes.load(std::memory_order_relaxed);
+  for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
+       cache = CacheList::next(cache)) {
+    taken_bytes += cache->taken_bytes.peek();
+  }
+  // Threads at work were read at different moments: what does not fit is cut.
+  return static_cast<int64_t>(taken_bytes) < 0 ? 0 : taken_bytes;
+}
+
+SlabPeak look_at_slabs(uint64_t now_bytes) EP_REQUIRES(g_registry.lock) {
+  const uint64_t now_out_bytes = out_bytes();
   SlabPeak peak;
   peak.slab_bytes = now_bytes;
   for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
        cache = CacheList::next(cache)) {
-    taken_bytes += cache->taken_bytes.peek();
     peak.cached_bytes += cached_bytes_of(*cache);
   }
-  // Threads at work were read at different moments: what does not fit is cut.
-  const uint64_t out_bytes = static_cast<int64_t>(taken_bytes) < 0 ? 0 : taken_bytes;
-  peak.cached_bytes = std::min({peak.cached_bytes, out_bytes, now_bytes});
-  peak.live_bytes = std::min(out_bytes, now_bytes) - peak.cached_bytes;
+  peak.cached_bytes = std::min({peak.cached_bytes, now_out_bytes, now_bytes});
+  peak.live_bytes = std::min(now_out_bytes, now_bytes) - peak.cached_bytes;
   peak.most_live_bytes = std::max(peak.live_bytes, g_registry.slab_peak.most_live_bytes);
   return peak;
 }
@@ -362,6 +372,13 @@ EP_NOINLINE void note_slab_peak(uint64_t now_bytes) {
 }  // namespace
 
 constinit ThreadCache g_vacant_cache;
+
+void bound_magazines_tightly(bool tightly) { g_is_tight.store(tightly, std::memory_order_relaxed); }
+
+uint64_t slab_room_bytes() {
+  LockGuard guard(g_registry.lock);
+  return saturating_subtract(slab_bytes(), out_bytes());
+}
 
 size_t thread_share_bytes() { return share_bytes(bound_bytes()); }
 

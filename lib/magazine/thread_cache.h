@@ -208,6 +208,14 @@ struct ClassTuning {
 // As exact as magazine_stats(). Cost  one lock, 100 bytes are read of each cache.
 void class_tuning(ClassId id, ClassTuning* tuning);
 
+// While memory is scarce all threads together may hold no more than one alone; who holds more
+// shrinks at its next tick.
+void bound_magazines_tightly(bool tightly);
+
+// Free blocks in slabs, in bytes, whether their pages are there or have gone back; off by the
+// batches that are on their way. Cost: one lock, a line of each cache.
+uint64_t slab_room_bytes();
+
 // Threads that have a cache.
 size_t live_caches();
 // Time passes: the helper calls it once a round.

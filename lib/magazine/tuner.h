@@ -34,7 +34,7 @@ inline constexpr uint32_t kSlotsFreeing = 16;
 inline constexpr size_t kFreeingBlockBytesMax = 1 * kKiB;
 inline constexpr uint32_t kIdleEvents = 512;
 // Two to four seconds: see pressure/caretaker.h.
-inline constexpr uint32_t kIdleBeats = 8;
+inline constexpr uint32_t kIdleBeats = 2;
 
 // Slots (a power of two, sentinel included) of a class's largest magazine.
 constexpr uint32_t slots_max(size_t block_bytes) {

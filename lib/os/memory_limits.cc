@@ -137,17 +137,19 @@ MemoryLimits::Group* MemoryLimits::new_group(Groups* groups, uint64_t room_bytes
 
 void MemoryLimits::probe_group(Groups* groups, const ControlGroup& folder) {
   uint64_t usage_bytes = 0;
-  if (!probe_usage(folder, &usage_bytes)) return;
-  if (!groups->known) {
-    groups->known = true;
-    groups->own = folder;
-  }
   uint64_t max_bytes = kUnlimitedBytes;
   uint64_t high_bytes = kUnlimitedBytes;
   probe_limit(folder, max_file(folder), &max_bytes);
   if (folder.is_v2) probe_limit(folder, "memory.high", &high_bytes);
   const uint64_t limit_bytes = std::min(max_bytes, high_bytes);
-  if (limit_bytes == kUnlimitedBytes) return;
+  // What is used of no limit is asked only of the first: whether it is such a group at all.
+  const bool is_limited = limit_bytes != kUnlimitedBytes;
+  if ((is_limited || !groups->known) && !probe_usage(folder, &usage_bytes)) return;
+  if (!groups->known) {
+    groups->known = true;
+    groups->own = folder;
+  }
+  if (!is_limited) return;
   const uint64_t room_bytes = saturating_subtract(limit_bytes, usage_bytes);
   Group* const group = new_group(groups, room_bytes);
   if (group == nullptr) return;

@@ -23,6 +23,9 @@ struct Residency {
 };
 Residency residency();
 
+// All of the process, ours too; 0 where that cannot be told. Opens no file.
+size_t thread_count();
+
 int process_id();
 // The caller's thread number in the kernel.
 int thread_id();

@@ -3,8 +3,12 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
+
+#include <initializer_list>
 
 #include "base/units.h"
+#include "os/syscall.h"
 
 namespace elasticpool {
 namespace {
@@ -19,6 +23,7 @@ constinit Run g_run = nullptr;
 constinit pthread_t g_thread = 0;
 
 void* enter(void*) {
+  system_call(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>("elasticpool"));
   g_run();
   return nullptr;
 }
@@ -34,6 +39,10 @@ bool start_thread(void (*run)()) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
+  // Blocked, they would kill: a sandbox that answers a system call with SIGSYS wants it handled.
+  for (const int fault : {SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP}) {
+    sigdelset(&all, fault);
+  }
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const bool started = pthread_create(&g_thread, &attributes, enter, nullptr) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -42,11 +51,15 @@ bool start_thread(void (*run)()) {
 }
 
 void wait_for_thread() {
-  // The caller's own cancellation must not come here: what it has begun would stay half done.
-  int before = PTHREAD_CANCEL_ENABLE;
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+  // The caller's own cancellation must not come here.
+  const WithoutCancellation guard;
   pthread_join(g_thread, nullptr);
-  pthread_setcancelstate(before, nullptr);
 }
+
+WithoutCancellation::WithoutCancellation() : before_(PTHREAD_CANCEL_ENABLE) {
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_);
+}
+
+WithoutCancellation::~WithoutCancellation() { pthread_setcancelstate(before_, nullptr); }
 
 }  // namespace elasticpool

@@ -7,10 +7,23 @@
 
 namespace elasticpool {
 
-// A thread that takes no signal. The one before it was waited for. It makes no system call that the
-// program's own threads do not make: a sandbox may kill for it, so it has no name.
+// A thread that takes no signal but those of its own faults, and is named "elasticpool". The one
+// before it was waited for. But for its name (prctl) it makes no system call that the program's own
+// threads do not make: a sandbox may kill for it.
 bool start_thread(void (*run)());
 // Until it has ended, for the kernel too.
 void wait_for_thread();
+
+// While it lives this thread cannot be cancelled: what was begun would stay half done.
+class WithoutCancellation {
+ public:
+  WithoutCancellation();
+  ~WithoutCancellation();
+  WithoutCancellation(const WithoutCancellation&) = delete;
+  WithoutCancellation& operator=(const WithoutCancellation&) = delete;
+
+ private:
+  int before_;
+};
 
 }  // namespace elasticpool

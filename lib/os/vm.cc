@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/bits.h"
+#include "base/units.h"
 #include "os/syscall.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -13,6 +14,9 @@
 #endif
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
+#endif
+#ifndef MADV_COLD
+#define MADV_COLD 20
 #endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -74,8 +78,18 @@ MapStatus kernel_remap(uintptr_t from, size_t from_bytes, uintptr_t to, size_t t
   return MapStatus::kNoMemory;
 }
 
+// The kernel keeps the whole of a huge page of which parts went until it wants memory badly. To
+// call a part of it cold makes it small pages at once. (Linux 5.4; before, nothing happens.)
+void split_huge_pages(uintptr_t address, size_t bytes) {
+  for (size_t done = 0; done < bytes; done += kFrameBytes) {
+    system_call(SYS_madvise, static_cast<long>(address + done), static_cast<long>(page_bytes()),
+                MADV_COLD);
+  }
+}
+
 bool kernel_advise(uintptr_t address, size_t bytes, PageAdvice advice) {
   const long what = advice == PageAdvice::kHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE;
+  if (advice == PageAdvice::kSplit) split_huge_pages(address, bytes);
   return !failed(
       system_call(SYS_madvise, static_cast<long>(address), static_cast<long>(bytes), what));
 }

@@ -20,6 +20,7 @@ enum class MapStatus : uint8_t {
 enum class PageAdvice : uint8_t {
   kHuge,   // MADV_HUGEPAGE
   kSmall,  // MADV_NOHUGEPAGE
+  kSplit,  // the same, and what is a huge page becomes small ones now
 };
 
 // What a range is mapped with: pages of the usual size, which come with the first touch and go back

@@ -3,16 +3,28 @@
 
 #include <atomic>
 
+#include "base/bits.h"
+#include "base/busy_guard.h"
 #include "base/check.h"
+#include "base/held_memory.h"
 #include "os/clock.h"
+#include "os/process.h"
 #include "os/thread.h"
 #include "pressure/low_water.h"
 
 namespace elasticpool {
+
+constinit std::atomic<uint32_t> g_caretaker_call{CaretakerCall::kBusy};
+constinit std::atomic<bool> g_caretaker_is_wanted{false};
+
 namespace {
 
-constexpr uint64_t kBusyRoundMs = 250;
-constexpr uint64_t kQuietRoundMs = 500;
+using Call = CaretakerCall;
+
+constexpr uint64_t kRoundMs = 1000;
+// After so many in which nothing changed it sleeps until something does.
+constexpr unsigned kQuietRounds = 60;
+constexpr uint64_t kLongMs = UINT64_MAX / 1000000 / 2;
 // Less than that, free in a tier, is not worth a system call.
 constexpr size_t kRestBytes = size_t{1} << 20;
 // Rounds in a row that find one thread, before the caretaker leaves.
@@ -29,8 +41,6 @@ constinit std::atomic<uint64_t> g_threads_made{0};
 // The helper has been started, and unless it is told to stop it will look at g_threads_made before
 // it ends.
 constinit std::atomic<bool> g_running{false};
-// 1: it is to end at once.
-constinit std::atomic<uint32_t> g_stop{0};
 // Guards what follows, starting and waiting: whoever does not get it leaves it to who has it.
 constinit std::atomic<bool> g_busy{false};
 // It was started, and nobody has waited for its end yet; read without the guard as well.
@@ -38,55 +48,65 @@ constinit std::atomic<bool> g_to_wait_for{false};
 constinit uint64_t g_starts = 0;
 constinit uint64_t g_first_start_ms = 0;
 
-class BusyGuard {
- public:
-  // order[caretaker-busy]: sees what the one before wrote.
-  BusyGuard() : taken_(!g_busy.exchange(true, std::memory_order_acquire)) {}
-  ~BusyGuard() {
-    // order[caretaker-busy]: for the next.
-    if (taken_) g_busy.store(false, std::memory_order_release);
-  }
-  BusyGuard(const BusyGuard&) = delete;
-  BusyGuard& operator=(const BusyGuard&) = delete;
-  bool taken() const { return taken_; }
-
- private:
-  const bool taken_;
-};
-
 class Rounds {
  public:
-  // Whether there was anything to watch.
+  // Whether anything has changed since the round before.
   bool round() {
     const uint64_t now_ms = monotonic_ms();
+    size_t free_bytes[kWatchedTiersMax];
+    size_t idle_bytes[kWatchedTiersMax];
     uint64_t regretted_bytes = 0;
-    bool busy = false;
     for (size_t i = 0; i < g_hooks.tier_count; ++i) {
       const WatchedTier& tier = g_hooks.tiers[i];
-      const size_t free_bytes = tier.free_bytes();
-      busy = busy || free_bytes > kRestBytes;
-      const size_t least_bytes = tier.least_free_bytes();
-      const size_t idle_bytes = low_water_[i].observe(least_bytes, now_ms, patience_.ms());
-      if (idle_bytes > kRestBytes && idle_bytes <= free_bytes) {
-        tier.release(free_bytes - idle_bytes);
-        tier.least_free_bytes();  // what went is no low water
-      }
+      free_bytes[i] = tier.free_bytes();
+      idle_bytes[i] = low_water_[i].observe(tier.least_free_bytes(), now_ms, patience_.ms());
       regretted_bytes += tier.regretted_bytes();
     }
     patience_.observe(regretted_bytes, now_ms);
-    // The pages of a slab go after one to two of these without a change.
+    // The pages of a slab go after one to two of these without a change; what becomes free as a
+    // whole by it has waited as long.
     if (now_ms - settled_ms_ >= patience_.ms()) {
       settled_ms_ = now_ms;
-      busy = g_hooks.purge_settled() > 0 || busy;
+      g_hooks.purge_settled();
+      for (size_t i = 0; i < g_hooks.tier_count; ++i) {
+        const size_t now_free_bytes = g_hooks.tiers[i].free_bytes();
+        idle_bytes[i] += saturating_subtract(now_free_bytes, free_bytes[i]);
+        free_bytes[i] = now_free_bytes;
+      }
     }
-    return busy;
+    for (size_t i = 0; i < g_hooks.tier_count; ++i) {
+      if (idle_bytes[i] > kRestBytes && idle_bytes[i] <= free_bytes[i]) {
+        give_back(i, free_bytes[i] - idle_bytes[i]);
+      }
+    }
+    return note_change();
   }
 
  private:
+  static void give_back(size_t tier, size_t keep_bytes) {
+    g_hooks.tiers[tier].release(keep_bytes);
+    g_hooks.tiers[tier].least_free_bytes();  // what went is no low water
+  }
+
+  bool note_change() {
+    uint64_t now = held_bytes() + g_hooks.slab_room_bytes();
+    for (size_t i = 0; i < g_hooks.tier_count; ++i) now = now * 31 + g_hooks.tiers[i].free_bytes();
+    const bool changed = now != seen_;
+    seen_ = now;
+    return changed;
+  }
+
   LowWater low_water_[kWatchedTiersMax];
   Patience patience_;
   uint64_t settled_ms_ = 0;
+  // A sum of what the tiers have: it changes with them.
+  uint64_t seen_ = 0;
 };
+
+// Whether the program has several: those that do not use the heap count as well.
+bool has_threads(size_t of_our_own) {
+  return g_hooks.threads() > 1 || thread_count() > 1 + of_our_own;
+}
 
 // From here on the tiers' own bounds hold.
 void let_go(size_t keep_bytes) {
@@ -105,14 +125,28 @@ bool leave(uint64_t made) {
   return !g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed);
 }
 
+// For a round's length; or, when nothing has changed for long, until somebody calls.
+void rest(bool for_long) {
+  uint32_t call = Call::kBusy;
+  if (!for_long) return sleep_ms(kRoundMs, g_caretaker_call, Call::kBusy);
+  if (!g_caretaker_call.compare_exchange_strong(call, Call::kAsleep, std::memory_order_relaxed)) {
+    return;
+  }
+  sleep_ms(kLongMs, g_caretaker_call, Call::kAsleep);
+  call = Call::kAsleep;
+  g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed);
+}
+
 void run() {
+  g_hooks.enter();
   Rounds rounds;
   unsigned alone = 0;
-  while (g_stop.load(std::memory_order_relaxed) == 0) {
+  unsigned quiet = 0;
+  while (g_caretaker_call.load(std::memory_order_relaxed) != Call::kStop) {
     const uint64_t made = g_threads_made.load(std::memory_order_relaxed);
-    const bool busy = rounds.round();
+    quiet = rounds.round() ? 0 : quiet + 1;
     g_hooks.beat();
-    alone = g_hooks.threads() > 1 ? 0 : alone + 1;
+    alone = has_threads(1) ? 0 : alone + 1;
     if (alone >= kRoundsAlone) {
       // Nobody will come back for what is idle now.
       let_go(kRestBytes);
@@ -120,7 +154,8 @@ void run() {
       g_hooks.hold(true);
       alone = 0;
     }
-    sleep_ms(busy ? kBusyRoundMs : kQuietRoundMs, g_stop, 0);
+    rest(quiet >= kQuietRounds);
+    if (quiet >= kQuietRounds) quiet = 0;
   }
   let_go(g_hooks.bound_bytes());
   g_running.store(false, std::memory_order_relaxed);
@@ -142,17 +177,22 @@ void set_caretaker_hooks(const CaretakerHooks& hooks) {
 }
 
 void caretaker_note_thread() {
-  if (g_hooks.tier_count == 0) return;
   // order[caretaker]: see leave().
   g_threads_made.fetch_add(1, std::memory_order_seq_cst);
+  caretaker_start();
+}
+
+void caretaker_start() {
+  g_caretaker_is_wanted.store(false, std::memory_order_relaxed);
+  if (g_hooks.tier_count == 0 || held_bytes() < g_hooks.heap_bytes_min()) return;
   // order[caretaker]: see leave().
   if (g_running.load(std::memory_order_seq_cst)) return;
-  const BusyGuard guard;
+  const BusyGuard guard(g_busy);
   if (!guard.taken() || !may_start()) return;
   bool expected = false;
   if (!g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed)) return;
   if (g_to_wait_for.load(std::memory_order_relaxed)) wait_for_thread();
-  g_stop.store(0, std::memory_order_relaxed);
+  g_caretaker_call.store(Call::kBusy, std::memory_order_relaxed);
   g_hooks.hold(true);
   const bool started = start_thread(run);
   g_to_wait_for.store(started, std::memory_order_relaxed);
@@ -161,12 +201,30 @@ void caretaker_note_thread() {
   g_running.store(false, std::memory_order_relaxed);
 }
 
+void caretaker_start_wanted() {
+  if (has_threads(0)) return caretaker_start();
+  g_caretaker_is_wanted.store(false, std::memory_order_relaxed);
+}
+
+void caretaker_want() {
+  if (g_hooks.tier_count == 0 || g_running.load(std::memory_order_relaxed)) return;
+  if (held_bytes() < g_hooks.heap_bytes_min() || !has_threads(0)) return;
+  g_caretaker_is_wanted.store(true, std::memory_order_relaxed);
+}
+
+void caretaker_wake() {
+  uint32_t call = Call::kAsleep;
+  if (g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed)) {
+    wake_sleeper(g_caretaker_call);
+  }
+}
+
 void caretaker_note_end(size_t threads_left) {
   if (!g_to_wait_for.load(std::memory_order_relaxed) || g_hooks.threads() > threads_left) return;
-  const BusyGuard guard;
+  const BusyGuard guard(g_busy);
   if (!guard.taken() || !g_to_wait_for.load(std::memory_order_relaxed)) return;
-  g_stop.store(1, std::memory_order_relaxed);
-  wake_sleeper(g_stop);
+  g_caretaker_call.store(Call::kStop, std::memory_order_relaxed);
+  wake_sleeper(g_caretaker_call);
   wait_for_thread();
   g_to_wait_for.store(false, std::memory_order_relaxed);
 }
@@ -175,8 +233,10 @@ void caretaker_after_fork_in_child() {
   // The helper, and whoever was about to start or to wait for it, are the parent's.
   // Whatever g_running says: the kernel has copied our pages at different moments.
   if (g_hooks.tier_count != 0) g_hooks.hold(false);
+  g_caretaker_is_wanted.store(false, std::memory_order_relaxed);
   g_running.store(false, std::memory_order_relaxed);
-  g_busy.store(false, std::memory_order_relaxed);
+  g_caretaker_call.store(Call::kBusy, std::memory_order_relaxed);
+  reset_busy(g_busy);
   g_to_wait_for.store(false, std::memory_order_relaxed);
 }
 

@@ -1,8 +1,10 @@
 // The helper thread of a process that has threads of its own: gives idle memory back.
 //
 // Who may call  heap/. Any thread.
-// Starts        when the program has made a thread; never in a process that has none: a second
-//               thread would break unshare(), sandboxes and programs that fork.
+// Starts        when the program has threads and a heap of MEMPOOL_HELPER_HEAP: where it makes a
+//               thread, or where its heap has grown (caretaker_want(), caretaker_start()). Never in
+//               a process that has no threads: a second one would break unshare(), sandboxes and
+//               programs that fork.
 // Ends          when the program is back to one thread: before pthread_join returns to it, or,
 //               where threads end without one, within a second. The program's next thread brings it
 //               back (unless very many come and go). The child of a fork has none until it makes a
@@ -11,12 +13,16 @@
 //               gives back: what was free all the time for a window (low_water.h), and of slabs
 //               that did not change for a while the pages on which only free blocks lie.
 // Locks         none of its own; the tiers' functions take theirs.
-// Cost          four rounds a second while there is something to watch, two else; a round takes
-//               each tier's lock for a number. While it runs, a join reads the list of threads.
+// Cost          one round a second, and none once nothing has changed for a minute, until something
+//               does (caretaker_wake_if_asleep()); a round takes each tier's lock for a number.
+//               While it runs, a join reads the list of threads.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+
+#include "base/annotations.h"
 
 namespace elasticpool {
 
@@ -37,6 +43,12 @@ struct CaretakerHooks {
   size_t (*bound_bytes)();
   // Threads that use the heap: what is known of how many there are.
   size_t (*threads)();
+  // Free blocks in slabs: changes with each batch that comes or goes.
+  uint64_t (*slab_room_bytes)();
+  // The heap that a process must have.
+  size_t (*heap_bytes_min)();
+  // The helper's first act: it is no thread that uses the heap.
+  void (*enter)();
   // Time has passed: once a round.
   void (*beat)();
 };
@@ -47,6 +59,29 @@ void set_caretaker_hooks(const CaretakerHooks& hooks);
 
 // The program has made a thread just now.
 void caretaker_note_thread();
+// The heap has grown: says in g_caretaker_is_wanted whether the helper is missing.
+void caretaker_want();
+extern std::atomic<bool> g_caretaker_is_wanted;
+// Starts it where it is missing. Where the program itself could make a thread: not while libc holds
+// locks of its own around a call of malloc.
+void caretaker_start();
+// The same where g_caretaker_is_wanted says so; unless the program has no threads any more.
+void caretaker_start_wanted();
+
+// Something has changed: memory was taken or given back by batches. A load and a branch.
+struct CaretakerCall {
+  static constexpr uint32_t kBusy = 0;  // it rests for a round at most
+  static constexpr uint32_t kAsleep = 1;
+  static constexpr uint32_t kStop = 2;
+};
+extern std::atomic<uint32_t> g_caretaker_call;
+void caretaker_wake();
+EP_ALWAYS_INLINE void caretaker_wake_if_asleep() {
+  if (EP_UNLIKELY(g_caretaker_call.load(std::memory_order_relaxed) == CaretakerCall::kAsleep)) {
+    caretaker_wake();
+  }
+}
+
 // A thread of the program has ended; the helper is waited for when at most `threads_left` use the
 // heap. 1: for whoever has joined it. 0: for the thread that ends, before it does: libc calls
 // exit() on the last thread of a process, and that must not be the helper with its small stack.

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/held_memory.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
 #include "os/vm.h"
@@ -63,6 +64,7 @@ Slab* slab_create(ClassId id, NodeId node) {
   slab->free_count = c.blocks_per_slab;
   slab->blocks = c.blocks_per_slab;
   slab->hint = 0;
+  slab->purged_pages = 0;
   slab->class_id = id;
   slab->node = node;
   slab->pages = SlabPages::kChanged;
@@ -74,6 +76,7 @@ Slab* slab_create(ClassId id, NodeId node) {
 
 void slab_destroy(Slab* slab) {
   EP_CHECK(slab->free_count == slab->blocks);
+  if (slab->purged_pages != 0) count_purged_pages(slab);
   if (slab->free_bits != slab->own_bits) {
     meta_give_back(slab->free_bits, outer_bits_bytes(slab->class_id));
   }
@@ -99,7 +102,9 @@ size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
     slab->free_bits[word] = bits;
     if (bits != 0) break;
   }
-  slab->hint = word;
+  slab->hint = static_cast<uint16_t>(word);
+  // Who takes from it will touch what was given back of it.
+  if (EP_UNLIKELY(slab->purged_pages != 0)) tick_growth(count_purged_pages(slab));
   slab->pages = SlabPages::kChanged;
   slab->free_count -= static_cast<uint32_t>(taken);
   return taken;
@@ -122,7 +127,18 @@ size_t slab_purge(Slab* slab) {
     if (from >= to || !buddy_return_pages(zone, from, to - from)) continue;
     returned_bytes += to - from;
   }
+  // Those of an earlier time are among them.
+  count_purged_pages(slab);
+  discharge(returned_bytes);
+  slab->purged_pages = static_cast<uint16_t>(returned_bytes / page);
   return returned_bytes;
+}
+
+size_t count_purged_pages(Slab* slab) {
+  const size_t bytes = slab->purged_pages * page_bytes();
+  slab->purged_pages = 0;
+  correct_held(static_cast<int64_t>(bytes));
+  return bytes;
 }
 
 }  // namespace elasticpool

@@ -41,7 +41,8 @@ struct Slab {
   uintptr_t start = 0;
   uint32_t free_count = 0;
   uint32_t blocks = 0;
-  uint32_t hint = 0;  // first word of the bitmap that may have a bit
+  uint16_t hint = 0;          // first word of the bitmap that may have a bit
+  uint16_t purged_pages = 0;  // that base/held_memory.h does not count
   ClassId class_id{};
   NodeId node{};
   uint8_t bucket = 0;  // which list of its bin it is on
@@ -108,6 +109,10 @@ size_t slab_take(Slab* slab, void** blocks, size_t wanted);
 // never touched counts too), 0 while nothing changed since the last time.
 size_t slab_purge(Slab* slab);
 
+// The pages that went back count as held again: nobody knows any more which of them stay away.
+// Returns their bytes.
+size_t count_purged_pages(Slab* slab);
+
 // Whether p lies in the slab.
 inline bool lies_in(const Slab* slab, const void* p) {
   return address_of(p) - slab->start < slab->blocks * block_bytes_of(slab->class_id);
@@ -134,7 +139,8 @@ inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
     slab->free_bits[at] = word;
     if (at < lowest) lowest = at;
   }
-  slab->hint = static_cast<uint32_t>(lowest);
+  slab->hint = static_cast<uint16_t>(lowest);
+  if (EP_UNLIKELY(slab->purged_pages != 0)) count_purged_pages(slab);
   slab->pages = SlabPages::kChanged;
   slab->free_count += static_cast<uint32_t>(count);
 }

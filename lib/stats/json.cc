@@ -1,5 +1,6 @@
 // The report for programs: one JSON object, every number an integer.
 #include "base/text_writer.h"
+#include "heap/pressure_view.h"
 #include "heap/snapshot.h"
 #include "heap/tuner_view.h"
 #include "os/process.h"
@@ -202,6 +203,43 @@ void write_pattern(JsonWriter& json, const HeapSnapshot& heap) {
   json.close('}');
 }
 
+void write_forecasts(JsonWriter& json, const Outlook& outlook) {
+  json.open("forecasts", '[');
+  for (const Forecast& forecast : outlook.forecasts) {
+    json.open(nullptr, '{');
+    json.number("horizon_s", forecast.horizon_s);
+    json.number("used_bytes", forecast.used_bytes);
+    json.number("low_bytes", forecast.low_bytes);
+    json.number("high_bytes", forecast.high_bytes);
+    json.number("confidence_per_mille", per_mille(forecast.confidence));
+    json.close('}');
+  }
+  json.close(']');
+  json.number("critical_per_mille", per_mille(outlook.crossing));
+  json.number("alarms", outlook.alarms);
+}
+
+void write_pressure(JsonWriter& json) {
+  PressureState state;
+  take_pressure(&state);
+  json.open("pressure", '{');
+  json.string("level", name_of(state.level));
+  json.string("highest_level", name_of(state.highest));
+  json.string("source", name_of(state.reading.source));
+  json.number("limit_bytes", state.reading.limit_bytes);
+  json.number("used_bytes", state.reading.used_bytes);
+  json.number("heap_bytes", state.held_bytes);
+  json.number("looks", state.looks);
+  json.number("level_changes", state.level_changes);
+  json.number("alerts", alerts_told());
+  json.number("listeners_asked", state.told);
+  json.number("returned_bytes", state.returned_bytes);
+  json.number("last_wanted_bytes", state.last_wanted_bytes);
+  json.number("last_returned_bytes", state.last_returned_bytes);
+  if (state.is_forecast) write_forecasts(json, state.outlook);
+  json.close('}');
+}
+
 }  // namespace
 
 void write_json(ReportSink sink, void* context) {
@@ -241,6 +279,7 @@ void write_json(ReportSink sink, void* context) {
   write_tiers(json, heap);
   write_classes(json, heap);
   write_pattern(json, heap);
+  write_pressure(json);
   json.close('}');
   out.text("\n");
   out.flush();

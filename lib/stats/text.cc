@@ -1,5 +1,6 @@
 // The report for a person.
 #include "base/text_writer.h"
+#include "heap/pressure_view.h"
 #include "heap/snapshot.h"
 #include "heap/tuner_view.h"
 #include "os/process.h"
@@ -119,6 +120,39 @@ void write_nodes(TextWriter& out, const HeapSnapshot& heap) {
   }
 }
 
+void write_forecast(TextWriter& out, const Outlook& outlook) {
+  out.text("  forecast").pad_to(14);
+  for (const Forecast& forecast : outlook.forecasts) {
+    out.text("in ").decimal(forecast.horizon_s).text(" s ").human_bytes(forecast.used_bytes);
+    out.text(" (").human_bytes(forecast.low_bytes).text(" to ").human_bytes(forecast.high_bytes);
+    out.text(", confidence ").percent(per_mille(forecast.confidence), 1000).text("); ");
+  }
+  out.text("critical within 120 s: ").percent(per_mille(outlook.crossing), 1000).text("; ");
+  out.decimal(outlook.alarms).text(" alarms\n");
+}
+
+void write_pressure(TextWriter& out) {
+  PressureState state;
+  take_pressure(&state);
+  const MemoryReading& reading = state.reading;
+  out.text("\npressure\n  level").pad_to(14).text(name_of(state.level));
+  if (reading.source == MemorySource::kNone) {
+    out.text("; no limit is known\n");
+  } else {
+    out.text("; ").human_bytes(reading.used_bytes).text(" of ");
+    out.human_bytes(reading.limit_bytes).text(" used (").text(name_of(reading.source));
+    out.text("); at most ").text(name_of(state.highest)).text(", ");
+    out.decimal(state.level_changes).text(" changes, ").decimal(alerts_told()).text(" alerts\n");
+  }
+  out.text("  heap").pad_to(14).human_bytes(state.held_bytes).text(" held at the last of ");
+  out.decimal(state.looks).text(" looks; ").human_bytes(state.returned_bytes);
+  out.text(" given back under pressure, when listeners were asked ").decimal(state.told);
+  out.text(" times;\n").pad_to(14).text("the last time ");
+  out.human_bytes(state.last_returned_bytes).text(" of ");
+  out.human_bytes(state.last_wanted_bytes).text(" that were wanted\n");
+  if (state.is_forecast) write_forecast(out, state.outlook);
+}
+
 // A class with less than this part of all batches is idle.
 constexpr uint64_t kIdleShare = 1000;
 
@@ -197,6 +231,7 @@ void write_text(ReportSink sink, void* context) {
   write_process(out, heap);
   write_tiers(out, heap);
   write_nodes(out, heap);
+  write_pressure(out);
   write_classes(out, heap);
   write_pattern(out, heap);
   write_options(out);

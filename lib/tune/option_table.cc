@@ -63,8 +63,21 @@ size_t describe_range(const OptionInfo& info, char* text, size_t capacity) {
       write_size(out, info.min).text(" to ");
       write_size(out, info.max);
       break;
+    case OptionKind::kLimit:
+      for (const ChoiceWord* word = info.words; word->word != nullptr; ++word) {
+        out.text(word->word).text(", ");
+      }
+      write_size(out, info.min).text(" to ");
+      write_size(out, info.max);
+      break;
+    case OptionKind::kPercents:
+      out.text("four rising numbers of per cent");
+      break;
     case OptionKind::kPath:
       out.text("a file name");
+      break;
+    case OptionKind::kTarget:
+      out.text("stderr, syslog, /FILE, exec:CMD");
       break;
   }
   text[out.size()] = '\0';

@@ -37,6 +37,32 @@ ParsedSize parse_size(std::string_view text) {
   return {value << shift, SizeError::kNone};
 }
 
+bool parse_percents(std::string_view text, uint8_t (&percents)[4]) {
+  unsigned before = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    unsigned value = 0;
+    size_t digits = 0;
+    while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && digits < 4) {
+      value = value * 10 + static_cast<unsigned>(text[digits++] - '0');
+    }
+    if (digits == 0 || value <= before || value > 100) return false;
+    percents[i] = static_cast<uint8_t>(value);
+    before = value;
+    text.remove_prefix(digits);
+    if (i == 3) break;
+    if (text.empty() || text.front() != ',') return false;
+    text.remove_prefix(1);
+  }
+  return text.empty();
+}
+
+bool is_target(std::string_view text) {
+  constexpr std::string_view kCommand = "exec:";
+  if (text == "off" || text == "stderr" || text == "syslog") return true;
+  if (text.starts_with(kCommand)) return text.size() > kCommand.size();
+  return !text.empty() && text.front() == '/';
+}
+
 TextWriter& write_size(TextWriter& out, uint64_t bytes) {
   size_t suffixes = 0;
   while (bytes != 0 && bytes % 1024 == 0 && suffixes < kSuffixes.size()) {

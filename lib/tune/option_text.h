@@ -27,6 +27,12 @@ ParsedSize parse_size(std::string_view text);
 // The shortest form that parse_size() reads back: "64K", "1000", "0".
 TextWriter& write_size(TextWriter& out, uint64_t bytes);
 
+// Four numbers from 1 to 100 between commas, each above the one before; nothing else.
+bool parse_percents(std::string_view text, uint8_t (&percents)[4]);
+
+// off, stderr, syslog, a path from / on, or exec: and a command.
+bool is_target(std::string_view text);
+
 // Every byte that is no printable ASCII as '?', and only the first `bytes_max` with "..." behind.
 TextWriter& write_printable(TextWriter& out, std::string_view text, size_t bytes_max);
 

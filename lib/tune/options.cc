@@ -20,12 +20,17 @@ constexpr size_t kRangeBytesMax = 64;
 constexpr size_t kPathBytesMax = 1024;
 
 #define EP_PATH(NAME, member, sentence) +1
+#define EP_TARGET(NAME, member, sentence) +1
 constexpr size_t kPathCount = 0
 #include "tune/options.def"
     ;
 
+constexpr bool is_text(OptionKind kind) {
+  return kind == OptionKind::kPath || kind == OptionKind::kTarget;
+}
+
 struct Loaded {
-  // kPath: the index of the path.
+  // kPath, kTarget: the index of the text.
   uint64_t number = 0;
   bool is_set = false;
 };
@@ -39,7 +44,7 @@ constexpr State defaults() {
   uint64_t paths = 0;
   for (size_t i = 0; i < kOptionCount; ++i) {
     const OptionInfo& info = kOptionTable[i];
-    state.loaded[i].number = info.kind == OptionKind::kPath ? paths++ : info.fallback;
+    state.loaded[i].number = is_text(info.kind) ? paths++ : info.fallback;
   }
   return state;
 }
@@ -85,6 +90,20 @@ Verdict parse_bytes(const OptionInfo& info, std::string_view text, uint64_t& byt
   return Verdict::kGood;
 }
 
+Verdict parse_limit(const OptionInfo& info, std::string_view text, uint64_t& value) {
+  uint64_t index = 0;
+  if (parse_choice(info, text, index) != Verdict::kGood) return parse_bytes(info, text, value);
+  value = limit_word(index);
+  return Verdict::kGood;
+}
+
+Verdict parse_levels(std::string_view text, uint64_t& packed) {
+  uint8_t percents[kLevelCount];
+  if (!parse_percents(text, percents)) return Verdict::kMalformed;
+  packed = pack_levels(percents[0], percents[1], percents[2], percents[3]);
+  return Verdict::kGood;
+}
+
 Verdict parse_path(std::string_view text, bool secure, char (&path)[kPathBytesMax]) {
   if (secure) return Verdict::kRefused;
   if (text.size() >= kPathBytesMax) return Verdict::kTooLong;
@@ -99,7 +118,14 @@ Verdict parse_value(const OptionInfo& info, std::string_view text, bool secure, 
       return parse_choice(info, text, loaded.number);
     case OptionKind::kSize:
       return parse_bytes(info, text, loaded.number);
+    case OptionKind::kLimit:
+      return parse_limit(info, text, loaded.number);
+    case OptionKind::kPercents:
+      return parse_levels(text, loaded.number);
     case OptionKind::kPath:
+      return parse_path(text, secure, g_paths[loaded.number]);
+    case OptionKind::kTarget:
+      if (!is_target(text)) return Verdict::kMalformed;
       return parse_path(text, secure, g_paths[loaded.number]);
   }
   return Verdict::kMalformed;
@@ -111,7 +137,17 @@ TextWriter& write_value(TextWriter& out, const OptionInfo& info, uint64_t number
       return out.text(info.words[number].word);
     case OptionKind::kSize:
       return write_size(out, number);
+    case OptionKind::kLimit: {
+      const size_t word = word_of_limit(number);
+      return word == kChoiceWordsMax ? write_size(out, number) : out.text(info.words[word].word);
+    }
+    case OptionKind::kPercents:
+      for (size_t i = 0; i < kLevelCount; ++i) {
+        out.text(i == 0 ? "" : ",").decimal(unpack_levels(number).percents[i]);
+      }
+      return out;
     case OptionKind::kPath:
+    case OptionKind::kTarget:
       return out.text(g_paths[number]);
   }
   return out;
@@ -141,7 +177,7 @@ void report_bad(const OptionInfo& info, std::string_view value, Verdict verdict,
   line.text("elasticpool: ").bytes(kOptionPrefix.data(), kOptionPrefix.size()).text(info.name);
   line.text("=");
   write_printable(line, value, kEchoBytesMax).text(": ");
-  if (info.kind == OptionKind::kPath) {
+  if (is_text(info.kind) && verdict != Verdict::kMalformed) {
     if (verdict == Verdict::kRefused) {
       line.text("not used in a program that runs with more rights than its caller");
     } else {
@@ -149,8 +185,14 @@ void report_bad(const OptionInfo& info, std::string_view value, Verdict verdict,
     }
     return send(line, diagnose);
   }
+  if (is_text(info.kind)) {
+    line.text("not one of ").text(range).text("; not used");
+    return send(line, diagnose);
+  }
   if (info.kind == OptionKind::kChoice) {
     line.text("not one of ").text(range);
+  } else if (info.kind == OptionKind::kPercents) {
+    line.text("not ").text(range);
   } else {
     line.text(verdict == Verdict::kMalformed ? "not a size (" : "out of range (");
     line.text(range).text(")");
@@ -178,7 +220,11 @@ void fill(Options& filled) {
   filled.member = static_cast<Type>((loaded++)->number);
 #define EP_SIZE(NAME, member, fallback_bytes, min_bytes, max_bytes, sentence) \
   filled.member = (loaded++)->number;
+#define EP_LIMIT(NAME, member, words, sentence) filled.member = (loaded++)->number;
+#define EP_LEVELS(NAME, member, first, second, third, fourth, sentence) \
+  filled.member = unpack_levels((loaded++)->number);
 #define EP_PATH(NAME, member, sentence) filled.member = g_paths[(loaded++)->number];
+#define EP_TARGET(NAME, member, sentence) filled.member = g_paths[(loaded++)->number];
 #include "tune/options.def"
 }
 
@@ -203,7 +249,7 @@ void for_each_option(OptionVisitor visit, void* context) {
     value[value_out.size()] = '\0';
     char fallback[kRangeBytesMax];
     TextWriter fallback_out(fallback, sizeof fallback - 1);
-    if (info.kind != OptionKind::kPath) write_value(fallback_out, info, info.fallback);
+    if (!is_text(info.kind)) write_value(fallback_out, info, info.fallback);
     fallback[fallback_out.size()] = '\0';
     visit(context, {info, value, fallback, g_state.loaded[i].is_set});
   }

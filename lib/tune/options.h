@@ -19,7 +19,11 @@ struct Options {
 #define EP_CHOICE(NAME, member, Type, fallback, words, sentence) Type member = Type::fallback;
 #define EP_SIZE(NAME, member, fallback_bytes, min_bytes, max_bytes, sentence) \
   size_t member = fallback_bytes;
+#define EP_LIMIT(NAME, member, words, sentence) uint64_t member = kNoLimit;
+#define EP_LEVELS(NAME, member, first, second, third, fourth, sentence) \
+  LevelPercents member = {{first, second, third, fourth}};
 #define EP_PATH(NAME, member, sentence) const char* member = "";
+#define EP_TARGET(NAME, member, sentence) const char* member = "";
 #include "tune/options.def"
 };
 

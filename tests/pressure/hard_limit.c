@@ -60,7 +60,6 @@ static void expect_small_requests_succeed(void) {
   void* small[kPagesOfSmall];
   for (unsigned i = 0; i < kPagesOfSmall; ++i) small[i] = filled(4 * kKiB, i);
   for (unsigned i = 0; i < kPagesOfSmall; ++i) check_and_free(small[i], 4 * kKiB, i);
-  use_heap(7, 2000);
 }
 
 static void loop(size_t size) {

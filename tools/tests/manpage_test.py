@@ -19,7 +19,7 @@ TABLE = pathlib.Path(__file__).parents[2] / "lib" / "tune" / "options.def"
 
 def option_names():
     """Each row of the table begins a line."""
-    heads = ("EP_CHOICE(", "EP_SIZE(", "EP_PATH(")
+    heads = ("EP_CHOICE(", "EP_SIZE(", "EP_LIMIT(", "EP_LEVELS(", "EP_PATH(", "EP_TARGET(")
     return [
         line.split("(")[1].split(",")[0]
         for line in TABLE.read_text().splitlines()

@@ -107,6 +107,7 @@ class OptionsTest(ToolTest):
         text = self.succeed("options")
         self.assertIn("MEMPOOL_STATS             off, on, json; default off\n", text)
         self.assertIn("MEMPOOL_MAGAZINE_BYTES    64K to 64M; default 2M\n", text)
+        self.assertIn("MEMPOOL_LIMIT             auto, off, cgroup, 1M to 1024T; default", text)
         self.assertIn("MEMPOOL_STATS_FILE        a file name; not set by default\n", text)
         self.assertLess(max(map(len, text.splitlines())), 81)
 

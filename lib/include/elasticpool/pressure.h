@@ -94,8 +94,12 @@ int ep_pressure_get(struct ep_pressure* pressure, size_t size) EP_PRESSURE_NOEXC
  *           grow; outside all locks of the library, but maybe under those of the program that this
  *           thread holds: take them with trylock. It may allocate and free; a call within it never
  *           leads to another call. Two threads never run callbacks at the same time.
- * How often at most ten times a second, and four times a second while nothing else has changed.
- * It must not throw, longjmp or fork. */
+ * How often at most ten times a second; up to a hundred times while the heap grows by more than a
+ *           256th of the limit in between; once a second while nothing changes.
+ * It must not throw, longjmp, fork or end the thread, and needs what stack it needs: the helper has
+ * 200 KiB. The request may be one of libc's own (setenv, localtime, atexit ...), under a lock of
+ * libc's: it must not call functions of that kind. It is called until it is taken out, also while
+ * the process ends: take it out before what it works on is gone. */
 typedef void (*ep_pressure_callback)(const struct ep_pressure* pressure, uint64_t wanted_bytes,
                                      void* argument);
 

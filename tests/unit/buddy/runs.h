@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/held_memory.h"
 #include "buddy/buddy.h"
 #include "buddy/hugetlb_trial.h"
 #include "naive_frame.h"
@@ -158,6 +159,9 @@ class Runs {
     check_frames_of(g_tiny_zone, ZoneKind::kTiny);
     check_frames_of(g_small_zone, ZoneKind::kSmall);
     check_frames_of(g_medium_zone, ZoneKind::kMedium);
+    const size_t dirty_granules = dirty_granules_of(g_tiny_zone) + dirty_granules_of(g_small_zone) +
+                                  dirty_granules_of(g_medium_zone);
+    EXPECT_EQ(held_bytes(), dirty_granules * kGranuleBytes);
   }
 
   // Free bytes of one heap that a release can give back: no part of a hugetlb page.
@@ -276,6 +280,15 @@ class Runs {
       ASSERT_EQ(frame->free, frame->mapped ? ~used[i] : 0) << "frame " << i;
     }
     EXPECT_EQ(buddy_stats(kind).used_granules, used_granules);
+  }
+
+  // In use or free.
+  static size_t dirty_granules_of(const Zone& zone) {
+    size_t granules = 0;
+    for (size_t i = 0; i < zone_frames(zone); ++i) {
+      granules += static_cast<size_t>(std::popcount(frame_record(zone, i)->dirty));
+    }
+    return granules;
   }
 
   static void check_frames_of(const Zone& zone, ZoneKind kind) {

@@ -11,67 +11,23 @@
 #include <unordered_set>
 #include <vector>
 
+#include "caches.h"
 #include "magazine/capacity_pool.h"
 #include "magazine/tuner.h"
 #include "percpu/cpu_cache.h"
-#include "percpu_zones.h"
 #include "tune/options.h"
 
 namespace elasticpool {
 namespace {
 
-ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
-
-MagazineStats magazine_stats_of(ClassId id) {
-  MagazineTable table;
-  magazine_stats(&table);
-  return table.classes[index_of(id)];
-}
-
-// The fast path without the block map, as heap/ has it.
-void* allocate(ThreadCache& cache, ClassId id) {
-  const size_t magazine = magazine_of(id);
-  const uintptr_t step = cache.slot(cache.top_slot(magazine));
-  if (step == 0) return refill_and_pop(cache, id, block_bytes_of(id));
-  cache.top[magazine].add(ThreadCache::kPop);
-  return reinterpret_cast<void*>(step << shape_of(zone_kind_of(id)).step_shift);
-}
-
-void release(ThreadCache& cache, ClassId id, void* block) {
-  const size_t magazine = magazine_of(id);
-  const uint16_t top = cache.top_slot(magazine);
-  if (top == cache.limit[magazine]) return flush_and_push(cache, id, block);
-  cache.slot(size_t{top} + 1) = address_of(block) >> shape_of(zone_kind_of(id)).step_shift;
-  cache.top[magazine].add(1);
-}
-
-size_t cached_bytes(const ThreadCache& cache) {
-  size_t bytes = 0;
-  for (size_t i = 0; i < kClasses; ++i) {
-    bytes += cache.cached_blocks(class_at(i)) * kSizeClasses[i].block_bytes;
-  }
-  return bytes;
-}
-
-class Magazines : public testing::Test {
- protected:
-  void SetUp() override {
-    test::plan_test_zones();
-    load_options(nullptr, false, [](const char*, size_t) {});
-  }
-  void TearDown() override {
-    set_vm(kernel_vm());
-    MagazineTable magazines;
-    magazine_stats(&magazines);
-    EXPECT_EQ(magazines.caches, 0U);
-    EXPECT_EQ(magazines.capacity_bytes, 0U) << "all that was drawn has been given back";
-    release_slabs();
-    for (size_t i = 0; i < kClasses; ++i) {
-      EXPECT_EQ(test::slab_stats_of(class_at(i)).blocks_out, 0U) << "class " << i;
-      EXPECT_EQ(magazine_stats_of(class_at(i)).cached_blocks, 0U) << "class " << i;
-    }
-  }
-};
+using test::allocate;
+using test::cached_bytes;
+using test::class_at;
+using test::keep_busy;
+using test::magazine_stats_of;
+using test::release;
+using test::use_classes;
+using Magazines = test::CachesTest;
 
 class Model {
  public:
@@ -191,15 +147,6 @@ size_t cached_bytes_of_all() {
   return bytes;
 }
 
-// Until the magazines of these classes are as large as they get.
-void use_classes(ThreadCache& cache, size_t first, size_t end) {
-  std::vector<void*> blocks(1200);
-  for (size_t i = first; i < end; ++i) {
-    for (void*& block : blocks) block = allocate(cache, class_at(i));
-    for (void* block : blocks) release(cache, class_at(i), block);
-  }
-}
-
 TEST_F(Magazines, OfThreadsThatSleepHoldTheBoundAndTheFloors) {
   constexpr size_t kThreads = 64;
   std::barrier asleep(kThreads + 1);
@@ -244,17 +191,6 @@ TEST_F(Magazines, TheBoundFollowsTheSlabs) {
   retire_cache(cache);
   release_slabs();
   EXPECT_EQ(magazine_table().bound_bytes, capacity_bound(0, 0, 0));
-}
-
-// Classes in turn, so that none is idle.
-void keep_busy(ThreadCache& cache) {
-  std::vector<void*> blocks(300);
-  for (int round = 0; round < 300; ++round) {
-    for (size_t i = 8; i < 16; ++i) {
-      for (void*& block : blocks) block = allocate(cache, class_at(i));
-      for (void* block : blocks) release(cache, class_at(i), block);
-    }
-  }
 }
 
 // A thread whose rush is over: it has freed all, and sleeps.

@@ -186,7 +186,7 @@ TEST_F(PressureWatchTest, ServiceFifo) {
   open_service(path("fifo"));
   ASSERT_EQ(watch_.polled_count(), 1U);
   EXPECT_EQ(wait(1), kNothing);
-  for (int i = 0; i < 3; ++i) {
+  for (size_t i = 0; i < 3; ++i) {
     const int writer = ::open(path("fifo").c_str(), O_WRONLY | O_NONBLOCK);
     const std::string much(1000 + 12 * i, 'x');
     ASSERT_EQ(::write(writer, much.data(), much.size()), static_cast<ssize_t>(much.size()));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <random>
 #include <string>
@@ -226,6 +227,103 @@ TEST(ExpandPath, NeverWritesBehindTheEnd) {
     EXPECT_EQ(path.substr(0, path.find_first_of(std::string_view("\0#", 2))), fits ? whole : "");
     EXPECT_EQ(path.find_first_not_of('#', capacity), std::string::npos) << capacity;
   }
+}
+
+// By the definition: four numbers of digits, one comma between each two.
+bool naive_percents(const std::string& text, std::vector<unsigned>* percents) {
+  percents->clear();
+  std::string number;
+  for (const char c : text + ",") {
+    if (c != ',' && (c < '0' || c > '9')) return false;
+    if (c != ',') {
+      number += c;
+      continue;
+    }
+    if (number.empty()) return false;
+    percents->push_back(static_cast<unsigned>(std::stoul(number)));
+    number.clear();
+  }
+  if (percents->size() != 4 || percents->front() < 1 || percents->back() > 100) return false;
+  return std::adjacent_find(percents->begin(), percents->end(), std::greater_equal<>()) ==
+         percents->end();
+}
+
+void expect_percents_as_naive(const std::string& text) {
+  std::vector<unsigned> expected;
+  uint8_t percents[4] = {};
+  const bool is_good = naive_percents(text, &expected);
+  ASSERT_EQ(parse_percents(text, percents), is_good) << '"' << text << '"';
+  for (size_t i = 0; is_good && i < 4; ++i) ASSERT_EQ(percents[i], expected[i]) << text;
+}
+
+TEST(Percents, FourRisingNumbers) {
+  uint8_t percents[4];
+  EXPECT_TRUE(parse_percents("1,2,3,4", percents));
+  EXPECT_TRUE(parse_percents("97,98,99,100", percents));
+  EXPECT_EQ(percents[3], 100);
+  for (const char* bad : {"",          ",",         ",,,",         "1",
+                          "1,2,3",     "1,2,3,",    ",1,2,3",      "1,2,3,4,",
+                          "1,2,3,4,5", "0,1,2,3",   "1,1,2,3",     "4,3,2,1",
+                          "1,2,3,101", "1,2,3,256", "1,2,3,65536", "1,2,3,4294967297",
+                          "-1,2,3,4",  "+1,2,3,4",  " 1,2,3,4",    "1, 2,3,4",
+                          "1,2,3,4 ",  "1.5,2,3,4", "1;2;3;4",     "a,b,c,d",
+                          "1%,2,3,4"}) {
+    EXPECT_FALSE(parse_percents(bad, percents)) << '"' << bad << '"';
+  }
+}
+
+// Every text up to seven characters out of those that matter, the shortest good ones among them;
+// and one wrong character at each place of longer ones.
+TEST(Percents, AgreeWithTheDefinition) {
+  constexpr std::string_view kCharacters = "0123,";
+  size_t count = 1;
+  for (size_t length = 0; length <= 7; ++length, count *= kCharacters.size()) {
+    for (size_t number = 0; number < count; ++number) {
+      std::string text;
+      for (size_t i = 0, rest = number; i < length; ++i, rest /= kCharacters.size()) {
+        text += kCharacters[rest % kCharacters.size()];
+      }
+      expect_percents_as_naive(text);
+    }
+  }
+  for (const std::string good : {"1,2,3,4", "7,10,50,100", "70,80,90,95", "97,98,99,100"}) {
+    for (size_t at = 0; at < good.size(); ++at) {
+      for (int c = 1; c < 256; ++c) {
+        std::string text = good;
+        text[at] = static_cast<char>(c);
+        expect_percents_as_naive(text);
+      }
+      expect_percents_as_naive(std::string(good).erase(at, 1));
+    }
+  }
+}
+
+TEST(Percents, AgreeOnRandomNumbers) {
+  SCOPED_TRACE("seed " + std::to_string(kSeed));
+  std::mt19937 random(kSeed);
+  for (int i = 0; i < 100'000; ++i) {
+    std::vector<unsigned> numbers(random() % 8 == 0 ? random() % 6 : 4);
+    for (unsigned& number : numbers) number = static_cast<unsigned>(random() % 110);
+    if (random() % 2 == 0) std::sort(numbers.begin(), numbers.end());
+    std::string text;
+    for (const unsigned number : numbers) {
+      if (!text.empty()) text += ',';
+      text += std::to_string(number);
+    }
+    expect_percents_as_naive(text);
+  }
+}
+
+TEST(Target, IsAWordAPathOrACommand) {
+  for (const char* good : {"off", "stderr", "syslog", "/", "/a", "//", "exec:a", "exec: "}) {
+    EXPECT_TRUE(is_target(good)) << good;
+  }
+  for (const char* bad : {"", "of", "offf", "OFF", "std", "stderr ", " stderr", "syslog\n", "a",
+                          "a/b", "./a", "~/a", "exec", "exec:", "Exec:a", " exec:a", "exec;a"}) {
+    EXPECT_FALSE(is_target(bad)) << bad;
+  }
+  EXPECT_FALSE(is_target(std::string_view("exec:a", 5))) << "not beyond its end";
+  EXPECT_FALSE(is_target(std::string_view("/", 0)));
 }
 
 }  // namespace

@@ -165,6 +165,123 @@ TEST_F(OptionsTest, NameTheWordsOfABadChoice) {
   expect_defaults();
 }
 
+TEST_F(OptionsTest, TakeALimitAsASizeOrAWord) {
+  EXPECT_EQ(options().limit_bytes, kNoLimit);
+  EXPECT_EQ(options().soft_limit_bytes, kNoLimit);
+  EXPECT_EQ(options().hard_limit_bytes, kNoLimit);
+  for (const OptionInfo& info : kOptionTable) {
+    if (info.kind != OptionKind::kLimit) continue;
+    const std::string variable = std::string("MEMPOOL_") + info.name + "=";
+    EXPECT_EQ(info.fallback, kNoLimit);
+    for (const char* good : {"1M", "1048576", "64G", "1024T"}) {
+      EXPECT_EQ(load({variable + good}), Lines());
+      EXPECT_EQ(parse_size(echo()[info.name].value).bytes, parse_size(good).bytes) << good;
+      EXPECT_TRUE(echo()[info.name].is_set);
+    }
+    for (uint64_t i = 0; info.words[i].word != nullptr; ++i) {
+      EXPECT_EQ(load({variable + info.words[i].word}), Lines());
+      EXPECT_EQ(echo()[info.name].value, info.words[i].word);
+    }
+  }
+  load({"MEMPOOL_LIMIT=2G", "MEMPOOL_SOFT_LIMIT=3M", "MEMPOOL_HARD_LIMIT=4M"});
+  EXPECT_EQ(options().limit_bytes, 2 * kGiB);
+  EXPECT_EQ(options().soft_limit_bytes, 3 * kMiB);
+  EXPECT_EQ(options().hard_limit_bytes, 4 * kMiB);
+  load({"MEMPOOL_LIMIT=off", "MEMPOOL_SOFT_LIMIT=off", "MEMPOOL_HARD_LIMIT=off"});
+  EXPECT_EQ(options().limit_bytes, kLimitOff);
+  EXPECT_EQ(options().soft_limit_bytes, kNoLimit);
+  EXPECT_EQ(options().hard_limit_bytes, kNoLimit);
+  load({"MEMPOOL_LIMIT=cgroup"});
+  EXPECT_EQ(options().limit_bytes, kLimitOfGroup);
+  load({"MEMPOOL_LIMIT=auto"});
+  EXPECT_EQ(options().limit_bytes, kNoLimit);
+}
+
+TEST_F(OptionsTest, NameTheRangeOfABadLimit) {
+  EXPECT_EQ(load({"MEMPOOL_LIMIT=banana"}),
+            Lines{"elasticpool: MEMPOOL_LIMIT=banana: not a size (auto, off, cgroup, 1M to 1024T); "
+                  "using auto\n"});
+  EXPECT_EQ(load({"MEMPOOL_LIMIT=0"}),
+            Lines{"elasticpool: MEMPOOL_LIMIT=0: out of range (auto, off, cgroup, 1M to 1024T); "
+                  "using auto\n"});
+  EXPECT_EQ(load({"MEMPOOL_SOFT_LIMIT=1048575"}),
+            Lines{"elasticpool: MEMPOOL_SOFT_LIMIT=1048575: out of range (off, 1M to 1024T); using "
+                  "off\n"});
+  EXPECT_EQ(load({"MEMPOOL_SOFT_LIMIT=auto"}),
+            Lines{"elasticpool: MEMPOOL_SOFT_LIMIT=auto: not a size (off, 1M to 1024T); using "
+                  "off\n"});
+  EXPECT_EQ(load({"MEMPOOL_HARD_LIMIT=1025T"}),
+            Lines{"elasticpool: MEMPOOL_HARD_LIMIT=1025T: out of range (off, 1M to 1024T); using "
+                  "off\n"});
+  // A number that would be a word.
+  EXPECT_EQ(load({"MEMPOOL_HARD_LIMIT=18446744073709551614"}),
+            Lines{"elasticpool: MEMPOOL_HARD_LIMIT=18446744073709551614: out of range (off, 1M to "
+                  "1024T); using off\n"});
+  expect_defaults();
+}
+
+void expect_levels(int first, int second, int third, int fourth) {
+  const int expected[] = {first, second, third, fourth};
+  for (size_t i = 0; i < kLevelCount; ++i) {
+    EXPECT_EQ(options().pressure_levels.percents[i], expected[i]) << i;
+  }
+}
+
+TEST_F(OptionsTest, TakeFourRisingNumbersOfPerCent) {
+  expect_levels(70, 80, 90, 95);
+  EXPECT_EQ(load({"MEMPOOL_PRESSURE_LEVELS=1,2,3,100"}), Lines());
+  expect_levels(1, 2, 3, 100);
+  EXPECT_EQ(echo()["PRESSURE_LEVELS"].value, "1,2,3,100");
+  EXPECT_EQ(echo()["PRESSURE_LEVELS"].fallback, "70,80,90,95");
+  for (const std::string bad : {"70,80,90", "70,80,90,95,99", "0,80,90,95", "70,80,90,101",
+                                "70,70,90,95", "80,70,90,95", "70 80 90 95", "70,80,90,95 ", "a"}) {
+    EXPECT_EQ(load({"MEMPOOL_PRESSURE_LEVELS=" + bad}),
+              Lines{"elasticpool: MEMPOOL_PRESSURE_LEVELS=" + bad +
+                    ": not four rising numbers of per cent; using 70,80,90,95\n"});
+    expect_levels(70, 80, 90, 95);
+    EXPECT_FALSE(echo()["PRESSURE_LEVELS"].is_set);
+  }
+}
+
+TEST_F(OptionsTest, TakeATarget) {
+  EXPECT_STREQ(options().alert, "");
+  for (const std::string good : {"off", "stderr", "syslog", "/tmp/a b", "exec:cat > x"}) {
+    EXPECT_EQ(load({"MEMPOOL_ALERT=" + good}), Lines());
+    EXPECT_EQ(options().alert, good);
+    EXPECT_EQ(echo()["ALERT"].value, good);
+  }
+  for (const std::string bad : {"exec:", "on", "x.log", "./x", "STDERR"}) {
+    EXPECT_EQ(load({"MEMPOOL_ALERT=" + bad}),
+              Lines{"elasticpool: MEMPOOL_ALERT=" + bad +
+                    ": not one of stderr, syslog, /FILE, exec:CMD; not used\n"});
+    EXPECT_STREQ(options().alert, "");
+    EXPECT_FALSE(echo()["ALERT"].is_set);
+  }
+  std::string longest(1023, 'f');
+  longest[0] = '/';
+  EXPECT_EQ(load({"MEMPOOL_ALERT=" + longest}), Lines());
+  EXPECT_EQ(options().alert, longest);
+  EXPECT_EQ(load({"MEMPOOL_ALERT=" + longest + "f"}),
+            Lines{"elasticpool: MEMPOOL_ALERT=" + longest.substr(0, 64) +
+                  "...: longer than 1023 bytes; not used\n"});
+}
+
+TEST_F(OptionsTest, RunNoCommandWithBorrowedRights) {
+  for (const std::string target : {"exec:id", "/etc/passwd"}) {
+    EXPECT_EQ(load({"MEMPOOL_ALERT=" + target}, true),
+              Lines{"elasticpool: MEMPOOL_ALERT=" + target +
+                    ": not used in a program that runs with more rights than its caller\n"});
+    EXPECT_STREQ(options().alert, "");
+  }
+}
+
+// Two options of text do not share their place.
+TEST_F(OptionsTest, HaveAPlaceForEachText) {
+  EXPECT_EQ(load({"MEMPOOL_ALERT=/alert", "MEMPOOL_STATS_FILE=stats"}), Lines());
+  EXPECT_STREQ(options().alert, "/alert");
+  EXPECT_STREQ(options().stats_file, "stats");
+}
+
 TEST_F(OptionsTest, NameTheNearestOption) {
   EXPECT_EQ(load({"MEMPOOL_STAST=1"}),
             Lines{"elasticpool: MEMPOOL_STAST: unknown option, did you mean MEMPOOL_STATS?\n"});
@@ -174,7 +291,7 @@ TEST_F(OptionsTest, NameTheNearestOption) {
   EXPECT_EQ(load({"MEMPOOL_=1"}),
             Lines{"elasticpool: MEMPOOL_: unknown option, did you mean MEMPOOL_THP?\n"});
   EXPECT_EQ(load({"MEMPOOL_A\nB\x1b=1"}),
-            Lines{"elasticpool: MEMPOOL_A?B?: unknown option, did you mean MEMPOOL_THP?\n"});
+            Lines{"elasticpool: MEMPOOL_A?B?: unknown option, did you mean MEMPOOL_ALERT?\n"});
   expect_defaults();
 }
 

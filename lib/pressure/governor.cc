@@ -1,0 +1,430 @@
+// See governor.h.
+#include "pressure/governor.h"
+
+#include <errno.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/bits.h"
+#include "base/busy_guard.h"
+#include "base/held_memory.h"
+#include "base/lock.h"
+#include "base/text_writer.h"
+#include "base/units.h"
+#include "os/clock.h"
+#include "os/output.h"
+#include "os/thread.h"
+#include "pressure/alerts.h"
+
+namespace elasticpool {
+namespace {
+
+constexpr uint64_t kSampleMs = 1000;
+constexpr uint64_t kRefreshMs = 60000;
+// Listeners are asked again after so much time; where so much was grown meanwhile, sooner.
+constexpr uint64_t kTellMs = 100;
+constexpr uint64_t kTellSoonMs = 10;
+constexpr uint64_t kTellShare = 256;
+constexpr uint64_t kLeastTellBytes = 1 * kMiB;
+constexpr uint64_t kMostLookBytes = 64 * kMiB;
+// Slabs are looked at where so large a share of what is wanted may be found there, and so much.
+constexpr uint64_t kWorthShare = 64;
+constexpr uint64_t kLeastWorthBytes = 1 * kMiB;
+// Of MEMPOOL_LIMIT=cgroup, in per cent of the group's limit.
+constexpr unsigned kGroupSoftPercent = 80;
+constexpr unsigned kGroupHardPercent = 97;
+// Of the hard limit, for slabs; at least kLeastReserveBytes.
+constexpr uint64_t kReserveShare = 64;
+constexpr uint64_t kLeastReserveBytes = 512 * kKiB;
+
+// Whoever looks owns it. Zero at first: no page, and no byte of the file, before the first sample.
+constinit Forecaster g_forecaster = {};
+
+class Governor {
+ public:
+  constexpr Governor() = default;
+
+  void start(const GovernorSettings& settings, const GovernorHooks& hooks);
+  void look();
+  void refresh();
+  void read_state(PressureState* state, uint64_t age_ms);
+  void reset_in_child();
+
+  void lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
+    limits_lock_.lock_for_fork();
+    lock_.lock_for_fork();
+    listeners.lock_for_fork();
+  }
+  void unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS {
+    listeners.unlock_after_fork(in_child);
+    lock_.unlock_after_fork(in_child);
+    limits_lock_.unlock_after_fork(in_child);
+    if (in_child) reset_in_child();
+  }
+
+  PressureListeners listeners;
+
+ private:
+  void look_now(uint64_t now_ms);
+  uint64_t granted_since_last_look() const;
+  void sample(uint64_t now_ms);
+  void follow_group_limit();
+  uint64_t wanted_bytes(uint64_t expected_bytes) const;
+  PressureLevel rise(uint64_t expected_bytes);
+  uint64_t relieve(uint64_t wanted_bytes, uint64_t now_ms);
+  uint64_t release_worthwhile_slabs(uint64_t wanted_bytes);
+  uint64_t ask_listeners(uint64_t wanted_bytes, uint64_t now_ms);
+  bool may_ask() const;
+  bool may_tell(uint64_t now_ms);
+  void keep_soft_limit();
+  void plan_next_look(uint64_t expected_bytes);
+  void publish();
+
+  PressureLadder ladder() const { return PressureLadder(settings_.levels_percent); }
+
+  void refresh_limits(uint64_t now_ms);
+  void read_limits();
+
+  // Whoever looks owns all below but for what the locks guard.
+  std::atomic<bool> busy_{false};
+  GovernorSettings settings_;
+  GovernorHooks hooks_ = {};
+  PressureState now_;
+  uint64_t soft_limit_bytes_ = UINT64_MAX;
+  uint64_t planned_growth_bytes_ = 0;
+  uint64_t sampled_ms_ = 0;
+  uint64_t refreshed_ms_ = 0;
+  uint64_t told_ms_ = 0;
+  uint64_t told_at_bytes_ = 0;  // what was used when listeners were asked last
+  // The free blocks whose pages could not go, or have gone already.
+  uint64_t settled_room_bytes_ = 0;
+  bool has_warned_ = false;
+  // What was seen before is the parent's. It is forgotten with the first sample: most children
+  // become another program before.
+  bool is_forked_ = false;
+  bool is_thrifty_ = false;
+
+  // Apart from the rest, so that fork need not wait for listeners.
+  Lock limits_lock_{LockRank::kPressure};
+  MemoryLimits limits_ EP_GUARDED_BY(limits_lock_);
+  Lock lock_{LockRank::kPressure};
+  PressureState published_ EP_GUARDED_BY(lock_);
+};
+
+constinit Governor g_governor;
+
+uint64_t reserve_of(uint64_t limit_bytes) {
+  return std::max(limit_bytes / kReserveShare, kLeastReserveBytes);
+}
+
+void Governor::start(const GovernorSettings& settings, const GovernorHooks& hooks) {
+  settings_ = settings;
+  soft_limit_bytes_ = settings.soft_limit_bytes;
+  hooks_ = hooks;
+  now_.outlook = g_forecaster.outlook();
+  if (settings.hard_limit_bytes != UINT64_MAX) {
+    limit_held_memory(settings.hard_limit_bytes, reserve_of(settings.hard_limit_bytes));
+  }
+  if (settings.on) {
+    {
+      LockGuard guard(limits_lock_);
+      limits_.open_sources({}, settings.limit_bytes);
+    }
+    g_forecaster.configure(settings.method, settings.levels_percent);
+    read_limits();
+    refreshed_ms_ = monotonic_ms();
+  }
+  plan_next_look(now_.reading.used_bytes);
+  publish();
+}
+
+void Governor::refresh_limits(uint64_t now_ms) {
+  refreshed_ms_ = now_ms;
+  LockGuard guard(limits_lock_);
+  limits_.refresh();
+}
+
+void Governor::read_limits() {
+  {
+    LockGuard guard(limits_lock_);
+    now_.reading = limits_.read(held_bytes());
+  }
+  follow_group_limit();
+}
+
+uint64_t Governor::granted_since_last_look() const {
+  const int64_t left = g_held_memory.until_look_bytes.load(std::memory_order_relaxed);
+  const auto planned = static_cast<int64_t>(planned_growth_bytes_);
+  return left < planned ? static_cast<uint64_t>(planned - left) : 0;
+}
+
+void Governor::look() {
+  const BusyGuard guard(busy_);
+  if (!guard.taken()) return;
+  const int saved_errno = errno;
+  look_now(monotonic_ms());
+  errno = saved_errno;
+}
+
+void Governor::look_now(uint64_t now_ms) {
+  ++now_.looks;
+  const uint64_t granted_bytes = granted_since_last_look();
+  if (granted_bytes != 0) hooks_.grown();
+  uint64_t expected = 0;
+  if (settings_.on) {
+    if (now_ms - refreshed_ms_ >= kRefreshMs) refresh_limits(now_ms);
+    read_limits();
+    if (now_.reading.source != MemorySource::kNone) {
+      expected = expected_bytes(now_.reading.used_bytes, granted_bytes, now_.reading.limit_bytes);
+      if (now_ms - sampled_ms_ >= kSampleMs) sample(now_ms);
+    }
+  }
+  now_.held_bytes = held_bytes();
+  now_.looked_ms = now_ms;
+  // Before anything is done: what listeners allocate counts from here.
+  plan_next_look(expected);
+  const PressureLevel before = now_.level;
+  if (now_.reading.source == MemorySource::kNone) {
+    rise(0);
+  } else {
+    const PressureLevel level = rise(expected);
+    publish();
+    const bool is_high = level >= PressureLevel::kHigh;
+    if (is_high || (level >= PressureLevel::kWarning && now_.outlook.alarm)) {
+      relieve(wanted_bytes(expected), now_ms);
+    }
+  }
+  keep_soft_limit();
+  publish();
+  // At last: whoever is told may be slow.
+  if (now_.level != before) alert_level(now_.level, now_.reading, now_ms);
+}
+
+// To be back below kHigh; before that is reached, where it will be, below kWarning.
+uint64_t Governor::wanted_bytes(uint64_t expected_bytes) const {
+  const MemoryReading& reading = now_.reading;
+  const uint64_t wanted = ladder().wanted_bytes(expected_bytes, reading.limit_bytes);
+  if (!now_.outlook.alarm) return wanted;
+  const uint64_t line_bytes = ladder().line_bytes(PressureLevel::kWarning, reading.limit_bytes);
+  return std::max(wanted, saturating_subtract(reading.used_bytes, line_bytes));
+}
+
+void Governor::sample(uint64_t now_ms) {
+  if (is_forked_) g_forecaster.reset();
+  is_forked_ = false;
+  sampled_ms_ = now_ms;
+  g_forecaster.observe({.now_ms = now_ms,
+                        .used_bytes = now_.reading.used_bytes,
+                        .limit_bytes = now_.reading.limit_bytes,
+                        .live_bytes = held_bytes(),
+                        .allocated_bytes = 0,
+                        .released_bytes = 0});
+  now_.outlook = g_forecaster.outlook();
+  now_.is_forecast = true;
+}
+
+bool is_group(MemorySource source) {
+  return source == MemorySource::kGroupMax || source == MemorySource::kGroupHigh ||
+         source == MemorySource::kGroupV1;
+}
+
+// MEMPOOL_LIMIT=cgroup: the group's limit is this heap's, less what is not of the heap in it. While
+// another limit is nearer, that of the last time holds.
+void Governor::follow_group_limit() {
+  const MemoryReading& reading = now_.reading;
+  if (!settings_.group_is_hard || !is_group(reading.source)) return;
+  const uint64_t others_bytes = saturating_subtract(reading.used_bytes, held_bytes());
+  const auto share = [&](unsigned percent) {
+    return saturating_subtract(percent_of(reading.limit_bytes, percent), others_bytes);
+  };
+  soft_limit_bytes_ = std::min(settings_.soft_limit_bytes, share(kGroupSoftPercent));
+  limit_held_memory(std::min(settings_.hard_limit_bytes, share(kGroupHardPercent)),
+                    reserve_of(reading.limit_bytes));
+}
+
+// The level of what is used already is what is told; what is expected may ask for more to be done.
+PressureLevel Governor::rise(uint64_t expected_bytes) {
+  // Where no limit is known, nothing is ever full.
+  const bool is_limited = now_.reading.source != MemorySource::kNone;
+  const uint64_t limit_bytes = is_limited ? now_.reading.limit_bytes : UINT64_MAX;
+  const PressureLevel before = now_.level;
+  now_.level = ladder().level_of(now_.reading.used_bytes, limit_bytes, before);
+  now_.highest = std::max(now_.highest, now_.level);
+  if (now_.level != before) {
+    ++now_.level_changes;
+  }
+  const PressureLevel expected = ladder().level_of(expected_bytes, limit_bytes, now_.level);
+  const bool thrift = expected >= PressureLevel::kCritical;
+  if (thrift != is_thrifty_) {
+    is_thrifty_ = thrift;
+    hooks_.set_thrift(thrift);
+  }
+  return std::max(expected, now_.level);
+}
+
+uint64_t Governor::relieve(uint64_t wanted_bytes, uint64_t now_ms) {
+  // Others may use it, too: no more than there is.
+  wanted_bytes = std::min(wanted_bytes, held_bytes());
+  if (wanted_bytes == 0) return 0;
+  uint64_t gone_bytes = hooks_.release_free(wanted_bytes);
+  if (gone_bytes < wanted_bytes) gone_bytes += release_worthwhile_slabs(wanted_bytes - gone_bytes);
+  if (gone_bytes < wanted_bytes && may_ask()) {
+    gone_bytes += ask_listeners(wanted_bytes - gone_bytes, now_ms);
+  }
+  if (gone_bytes < wanted_bytes && now_.level == PressureLevel::kEmergency) {
+    hooks_.release_own();
+    gone_bytes += hooks_.release_free(wanted_bytes - gone_bytes);
+  }
+  now_.last_wanted_bytes = wanted_bytes;
+  now_.last_returned_bytes = gone_bytes;
+  now_.returned_bytes += gone_bytes;
+  return gone_bytes;
+}
+
+// To look at every slab costs time: only where enough was freed since the last time.
+uint64_t Governor::release_worthwhile_slabs(uint64_t wanted_bytes) {
+  const uint64_t room_bytes = hooks_.slab_room_bytes();
+  settled_room_bytes_ = std::min(settled_room_bytes_, room_bytes);
+  const uint64_t worth_bytes = std::max(wanted_bytes / kWorthShare, kLeastWorthBytes);
+  if (room_bytes - settled_room_bytes_ < worth_bytes) return 0;
+  // What goes of slabs as a whole becomes free frames.
+  uint64_t gone_bytes = hooks_.release_slabs();
+  settled_room_bytes_ = hooks_.slab_room_bytes();
+  if (gone_bytes < wanted_bytes) gone_bytes += hooks_.release_free(wanted_bytes - gone_bytes);
+  return gone_bytes;
+}
+
+// What the machine has left, and what the process has mapped, is less in a program's hands than the
+// limit of its group: entries of a cache are not dropped for it before that is critical.
+bool Governor::may_ask() const {
+  const MemorySource source = now_.reading.source;
+  return is_group(source) || source == MemorySource::kOption ||
+         now_.level >= PressureLevel::kCritical;
+}
+
+bool Governor::may_tell(uint64_t now_ms) {
+  if (!listeners.any()) return false;
+  const uint64_t used_bytes = now_.reading.used_bytes;
+  const uint64_t grown_bytes = saturating_subtract(used_bytes, told_at_bytes_);
+  // What has gone since may be grown again.
+  told_at_bytes_ = std::min(told_at_bytes_, used_bytes);
+  const uint64_t passed_ms = now_ms - told_ms_;
+  const uint64_t soon_bytes = std::max(now_.reading.limit_bytes / kTellShare, kLeastTellBytes);
+  if (passed_ms < kTellSoonMs || (passed_ms < kTellMs && grown_bytes < soon_bytes)) return false;
+  told_ms_ = now_ms;
+  told_at_bytes_ = used_bytes;
+  return true;
+}
+
+uint64_t Governor::ask_listeners(uint64_t wanted_bytes, uint64_t now_ms) {
+  if (!may_tell(now_ms)) return 0;
+  struct Question {
+    const PressureState& state;
+    uint64_t wanted_bytes;
+    const GovernorHooks& hooks;
+  } question = {now_, wanted_bytes, hooks_};
+  const WithoutCancellation guard;
+  now_.told += listeners.tell(
+      [](PressureListeners::Function function, void* argument, const void* context) {
+        const auto& asked = *static_cast<const Question*>(context);
+        asked.hooks.tell(function, argument, asked.state, asked.wanted_bytes);
+      },
+      &question);
+  // What they freed may lie in this thread's magazines and in slabs, or be gone already: the tiers
+  // give back at frees.
+  uint64_t gone_bytes = hooks_.release_free(wanted_bytes);
+  if (gone_bytes < wanted_bytes) gone_bytes += release_worthwhile_slabs(wanted_bytes - gone_bytes);
+  return gone_bytes;
+}
+
+void Governor::keep_soft_limit() {
+  const uint64_t soft_bytes = soft_limit_bytes_;
+  if (soft_bytes == UINT64_MAX || held_bytes() <= soft_bytes) return;
+  const uint64_t wanted_bytes = held_bytes() - soft_bytes;
+  uint64_t gone_bytes = hooks_.release_free(wanted_bytes);
+  if (gone_bytes < wanted_bytes) gone_bytes += release_worthwhile_slabs(wanted_bytes - gone_bytes);
+  now_.returned_bytes += gone_bytes;
+  if (gone_bytes >= wanted_bytes || has_warned_ || settings_.group_is_hard) return;
+  has_warned_ = true;
+  char text[160];
+  TextWriter line(text, sizeof text);
+  line.text("elasticpool: the heap holds ").decimal(held_bytes() / kMiB);
+  line.text(" MiB, more than MEMPOOL_SOFT_LIMIT (").decimal(soft_bytes / kMiB);
+  line.text(" MiB), and all of it is in use\n");
+  write_stderr(line.data(), line.size());
+}
+
+void Governor::plan_next_look(uint64_t expected_bytes) {
+  // Without a limit there may be one any time.
+  uint64_t growth_bytes = kMostLookBytes;
+  if (now_.reading.source != MemorySource::kNone) {
+    growth_bytes =
+        std::min(growth_bytes, ladder().next_look_bytes(expected_bytes, now_.reading.limit_bytes));
+  }
+  const uint64_t soft_bytes = soft_limit_bytes_;
+  if (soft_bytes != UINT64_MAX) {
+    const uint64_t room_bytes = saturating_subtract(soft_bytes, held_bytes());
+    growth_bytes = std::min(growth_bytes, std::max(room_bytes, soft_bytes / kReserveShare));
+  }
+  planned_growth_bytes_ = growth_bytes;
+  set_next_look(static_cast<int64_t>(growth_bytes));
+}
+
+void Governor::publish() {
+  LockGuard guard(lock_);
+  published_ = now_;
+}
+
+void Governor::refresh() {
+  const BusyGuard guard(busy_);
+  if (!guard.taken() || !settings_.on) return;
+  const int saved_errno = errno;
+  refresh_limits(monotonic_ms());
+  errno = saved_errno;
+}
+
+void Governor::read_state(PressureState* state, uint64_t age_ms) {
+  uint64_t looked_ms = 0;
+  {
+    LockGuard guard(lock_);
+    looked_ms = published_.looked_ms;
+  }
+  if (looked_ms == 0 || monotonic_ms() - looked_ms >= age_ms) look();
+  LockGuard guard(lock_);
+  *state = published_;
+}
+
+// One thread, which may have forked from a signal handler within a look: it takes no lock.
+void Governor::reset_in_child() EP_NO_THREAD_SAFETY_ANALYSIS {
+  reset_busy(busy_);
+  listeners.forget_teller();
+  limits_.after_fork_in_child();
+  is_forked_ = true;
+}
+
+}  // namespace
+
+void governor_start(const GovernorSettings& settings, const GovernorHooks& hooks) {
+  g_governor.start(settings, hooks);
+}
+
+void governor_look() { g_governor.look(); }
+
+void governor_refresh() { g_governor.refresh(); }
+
+void governor_state(PressureState* state, uint64_t age_ms) { g_governor.read_state(state, age_ms); }
+
+int governor_add_listener(PressureListeners::Function function, void* argument) {
+  return g_governor.listeners.add(function, argument);
+}
+
+int governor_remove_listener(PressureListeners::Function function, void* argument) {
+  return g_governor.listeners.remove(function, argument);
+}
+
+void governor_lock_for_fork() { g_governor.lock_for_fork(); }
+
+void governor_unlock_after_fork(bool in_child) { g_governor.unlock_after_fork(in_child); }
+
+}  // namespace elasticpool

@@ -1,0 +1,105 @@
+// What is done about the limit that this process will meet: looks, decides, acts, tells.
+//
+// Two clocks    bytes: whoever has made the heap grow looks after each share of the room that is
+//               left (base/held_memory.h), before the memory is touched. Time: the helper thread,
+//               where there is one, looks once a second (caretaker.h). A process without threads
+//               has the first only. (What polls is too late for a program that grows by 1 GB/s.)
+// What is done  in this order, until enough has gone, each with its price:
+//                 kHigh       free frames and extents go back to the system
+//                 kHigh       pages inside slabs on which only free blocks lie, where more blocks
+//                             are free than were when they were looked at last
+//                 kHigh       the program's listeners are asked (ep_on_pressure), and what they
+//                             have freed goes back
+//                 kCritical   threads may have less at hand; no more huge pages
+//                 kEmergency  what this thread has at hand
+//               kWarning is watched only.
+// Forecast      a sample a second goes to forecast.h while anybody looks. Where it says that the
+//               third level will be crossed, the same is done from kWarning on, so that what is
+//               used is below that again.
+// Soft limit    of what the heap holds: what is above goes back, as far as it can, and one line
+//               says so once where that was not enough.
+// Threads       any, with no lock of ours held. One looks at a time, the others do not wait for it.
+//               What ep_pressure_get() reads lies behind a lock of rank kPressure.
+// Re-entrance   a listener may allocate, free, and call what is in elasticpool/pressure.h: while it
+//               runs nobody looks.
+// Fork          the child begins anew: with its parent's sources and listeners, without its past.
+// Off           with neither forecast nor limits it only says that the heap has grown.
+// Cost          a look that finds nothing to do: some microseconds (os/memory_limits.h), and about
+//               30 once a second for the forecast.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/annotations.h"
+#include "os/memory_limits.h"
+#include "pressure/forecast.h"
+#include "pressure/ladder.h"
+#include "pressure/listeners.h"
+
+namespace elasticpool {
+
+struct PressureState {
+  PressureLevel level = PressureLevel::kNone;
+  MemoryReading reading;
+  uint64_t held_bytes = 0;
+  uint64_t looked_ms = 0;
+  bool is_forecast = false;  // there was a sample
+  Outlook outlook = {};
+  // So far.
+  uint64_t looks = 0;
+  uint64_t returned_bytes = 0;
+  uint64_t told = 0;  // listeners called
+  uint64_t level_changes = 0;
+  uint64_t last_wanted_bytes = 0;
+  uint64_t last_returned_bytes = 0;  // when something was wanted last
+  PressureLevel highest = PressureLevel::kNone;
+};
+
+// A probability, for where there are only whole numbers.
+inline uint64_t per_mille(float share) { return static_cast<uint64_t>(share * 1000.0F + 0.5F); }
+
+struct GovernorHooks {
+  // Frames and extents of which nothing is used; the bytes that went.
+  size_t (*release_free)(size_t wanted_bytes);
+  // Pages inside slabs; it looks at all of them. And how many bytes of free blocks those have.
+  size_t (*release_slabs)();
+  uint64_t (*slab_room_bytes)();
+  // What the calling thread has at hand.
+  void (*release_own)();
+  // Threads may have little at hand, and nothing new becomes a huge page.
+  void (*set_thrift)(bool);
+  // Calls a listener. And: the heap has grown by a share.
+  void (*tell)(PressureListeners::Function function, void* argument, const PressureState& state,
+               uint64_t wanted_bytes);
+  void (*grown)();
+};
+
+struct GovernorSettings {
+  bool on = true;
+  uint64_t limit_bytes = UINT64_MAX;  // of the user
+  bool group_is_hard = false;         // the limits below come from the group
+  uint64_t soft_limit_bytes = UINT64_MAX;
+  uint64_t hard_limit_bytes = UINT64_MAX;
+  ForecastMethod method = ForecastMethod::kMixed;
+  uint8_t levels_percent[4] = {70, 80, 90, 95};
+};
+
+// Once, before main: it opens files.
+void governor_start(const GovernorSettings& settings, const GovernorHooks& hooks);
+
+// The byte clock says so (look_is_due()), or the helper's.
+void governor_look();
+// A minute has passed: limits may have come or gone.
+void governor_refresh();
+
+// As of the last look; a new one where that is older than `age_ms`.
+void governor_state(PressureState* state, uint64_t age_ms);
+
+int governor_add_listener(PressureListeners::Function function, void* argument);
+int governor_remove_listener(PressureListeners::Function function, void* argument);
+
+void governor_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS;
+void governor_unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS;
+
+}  // namespace elasticpool

@@ -1,0 +1,84 @@
+// How full is how bad: the levels of pressure, and how much has to go.
+//
+// Pure: numbers in, numbers out.
+// Levels    by the share of the limit that is used, in per cent; a level is reached at its line,
+//           and left kSlackPercent below it, so that what sways around a line does not change all
+//           the time. A limit of 0 is full whatever is used.
+// Wanted    by so much is the line of kHigh passed: below it nobody is asked for more.
+// Expected  what is used and what was granted since the last look: a block is touched after it is
+//           handed out, and then it is too late to ask whether it fits. Where more was granted than
+//           the limit holds, nobody will touch all of it: then it does not count.
+// Cost      some divisions.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bits.h"
+#include "base/units.h"
+
+namespace elasticpool {
+
+// As enum ep_pressure_level.
+enum class PressureLevel : uint8_t { kNone, kWarning, kHigh, kCritical, kEmergency };
+inline constexpr size_t kPressureLevels = 5;
+inline constexpr unsigned kSlackPercent = 2;
+
+constexpr uint64_t percent_of(uint64_t bytes, unsigned percent) {
+  return bytes / 100 * percent + bytes % 100 * percent / 100;
+}
+
+class PressureLadder {
+ public:
+  // Of kWarning to kEmergency; rising, 1 to 100.
+  constexpr explicit PressureLadder(const uint8_t (&percents)[4]) {
+    std::copy(percents, percents + 4, percents_);
+  }
+
+  // What may be used before the level is reached. Of kNone: nothing.
+  constexpr uint64_t line_bytes(PressureLevel level, uint64_t limit_bytes) const {
+    if (level == PressureLevel::kNone) return 0;
+    return percent_of(limit_bytes, percents_[static_cast<size_t>(level) - 1]);
+  }
+
+  constexpr PressureLevel level_of(uint64_t used_bytes, uint64_t limit_bytes,
+                                   PressureLevel before) const {
+    for (size_t i = kPressureLevels - 1; i > 0; --i) {
+      const unsigned slack = static_cast<size_t>(before) >= i ? kSlackPercent : 0;
+      const unsigned percent = percents_[i - 1];
+      // Never down to nothing: that would not be left any more.
+      if (used_bytes >= percent_of(limit_bytes, percent - std::min(slack, percent - 1))) {
+        return static_cast<PressureLevel>(i);
+      }
+    }
+    return PressureLevel::kNone;
+  }
+
+  constexpr uint64_t wanted_bytes(uint64_t used_bytes, uint64_t limit_bytes) const {
+    return saturating_subtract(used_bytes, line_bytes(PressureLevel::kHigh, limit_bytes));
+  }
+
+  // After how much more growth to look again: a share of what is left, so that the looks come the
+  // closer the less that is; and at least a small share of the limit, or there would be no end of
+  // them once it is passed.
+  constexpr uint64_t next_look_bytes(uint64_t used_bytes, uint64_t limit_bytes) const {
+    const uint64_t room_bytes = saturating_subtract(limit_bytes, used_bytes);
+    return std::max({room_bytes / kLookShare, limit_bytes / kLeastLookShare, kLeastLookBytes});
+  }
+
+ private:
+  static constexpr uint64_t kLookShare = 32;
+  static constexpr uint64_t kLeastLookShare = 512;
+  static constexpr uint64_t kLeastLookBytes = 256 * kKiB;
+
+  uint8_t percents_[4] = {};
+};
+
+constexpr uint64_t expected_bytes(uint64_t used_bytes, uint64_t granted_bytes,
+                                  uint64_t limit_bytes) {
+  if (granted_bytes > limit_bytes || used_bytes > UINT64_MAX - granted_bytes) return used_bytes;
+  return used_bytes + granted_bytes;
+}
+
+}  // namespace elasticpool

@@ -1,0 +1,600 @@
+// pressure/governor.h over hooks that note what they are asked for.
+//
+// One global   the governor of a process is started once: each test runs in a child of its own, in
+//              which nobody has looked yet.
+// Usage        a limit of the user's, in bytes of held memory (base/held_memory.h), so that the
+//              test says how full it is. The limits of the machine are read as well: it needs 100
+//              MiB of room for that of the test to be the nearest.
+// The clock    a second look within a second is no further sample for the forecast; a child that
+//              was held up for longer counts for nothing, and another one runs.
+// Not here     limits of a control group (group_is_hard): those need a group of the test's own.
+#include "pressure/governor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/held_memory.h"
+#include "base/units.h"
+#include "os/clock.h"
+#include "os/fake_files.h"
+#include "os/output.h"
+#include "pressure/alerts.h"
+
+namespace elasticpool {
+namespace {
+
+constexpr uint64_t kLimit = 100 * kMiB;
+
+using Calls = std::vector<std::string>;
+
+std::string in_mib(uint64_t bytes) {
+  return bytes % kMiB == 0 ? std::to_string(bytes / kMiB) : std::to_string(bytes) + "B";
+}
+
+// A heap of which so much is free.
+struct FakeHeap {
+  uint64_t free_bytes = 0;
+  uint64_t slab_room_bytes = 0;   // free blocks
+  uint64_t slab_pages_bytes = 0;  // of those, what release_slabs() can give back
+  uint64_t own_bytes = 0;         // becomes free by release_own()
+  std::function<void()> on_tell = [] {};
+  Calls calls;
+};
+FakeHeap g_heap;
+
+size_t release_free(size_t wanted_bytes) {
+  errno = 5;
+  const uint64_t gone_bytes = std::min<uint64_t>(wanted_bytes, g_heap.free_bytes);
+  g_heap.calls.push_back("free " + in_mib(wanted_bytes));
+  g_heap.free_bytes -= gone_bytes;
+  discharge(gone_bytes);
+  return gone_bytes;
+}
+
+size_t release_slabs() {
+  g_heap.calls.emplace_back("slabs");
+  const uint64_t gone_bytes = g_heap.slab_pages_bytes;
+  g_heap.slab_pages_bytes = 0;
+  discharge(gone_bytes);
+  return gone_bytes;
+}
+
+void release_own() {
+  g_heap.calls.emplace_back("own");
+  g_heap.free_bytes += g_heap.own_bytes;
+  g_heap.own_bytes = 0;
+}
+
+void tell(PressureListeners::Function /*function*/, void* argument, const PressureState& state,
+          uint64_t wanted_bytes) {
+  g_heap.calls.push_back(std::string("tell ") + static_cast<const char*>(argument) + " " +
+                         in_mib(wanted_bytes) + " at " + name_of(state.level));
+  g_heap.on_tell();
+}
+
+constexpr GovernorHooks kHooks = {
+    release_free,
+    release_slabs,
+    [] { return g_heap.slab_room_bytes; },
+    release_own,
+    [](bool on) { g_heap.calls.emplace_back(on ? "thrift" : "no thrift"); },
+    tell,
+    [] { g_heap.calls.emplace_back("grown"); }};
+
+void listener() { ADD_FAILURE() << "that is the hook's to call"; }
+char g_name[] = "L";
+
+GovernorSettings limited(uint64_t limit_bytes = kLimit) {
+  GovernorSettings settings;
+  settings.limit_bytes = limit_bytes;
+  return settings;
+}
+
+PressureState state() {
+  PressureState now;
+  governor_state(&now, UINT64_MAX);
+  return now;
+}
+
+void hold(uint64_t mib) {
+  correct_held(static_cast<int64_t>(mib * kMiB) - static_cast<int64_t>(held_bytes()));
+}
+
+// What a look asks for when so much is held, without growth by the clock.
+Calls look_at(uint64_t mib) {
+  hold(mib);
+  g_heap.calls.clear();
+  governor_look();
+  return g_heap.calls;
+}
+
+class GovernorTest : public test::FakeFiles {
+ protected:
+  // However long it takes.
+  static void run_slowly(const std::function<void()>& body) {
+    const int status = test::in_child([&] {
+      alarm(120);  // in place of waiting for good
+      body();
+    });
+    EXPECT_EQ(status, 0);
+  }
+  static void run(const std::function<void()>& body) {
+    constexpr int kHeldUp = 42;
+    int status = 0;
+    do {
+      status = test::in_child([&] {
+        alarm(120);
+        const uint64_t start_ms = monotonic_ms();
+        body();
+        if (monotonic_ms() - start_ms >= 900) _exit(kHeldUp);
+      });
+    } while (WIFEXITED(status) && WEXITSTATUS(status) == kHeldUp);
+    EXPECT_EQ(status, 0);
+  }
+  static std::string contents(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  // Where write_stderr() writes to from here on.
+  std::string redirect_stderr() const {
+    const int file = open(path("stderr").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    EXPECT_EQ(dup2(file, STDERR_FILENO), STDERR_FILENO);
+    output_boot();
+    return path("stderr");
+  }
+};
+
+TEST_F(GovernorTest, KnowsTheLevel) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(state().looks, 1U) << "the first one who asks looks";
+    const struct {
+      uint64_t mib;
+      PressureLevel level;
+    } steps[] = {{10, PressureLevel::kNone},      {70, PressureLevel::kWarning},
+                 {68, PressureLevel::kWarning},   {67, PressureLevel::kNone},
+                 {85, PressureLevel::kHigh},      {92, PressureLevel::kCritical},
+                 {95, PressureLevel::kEmergency}, {93, PressureLevel::kEmergency},
+                 {92, PressureLevel::kCritical},  {0, PressureLevel::kNone}};
+    uint64_t looks = 1;
+    for (const auto& step : steps) {
+      look_at(step.mib);
+      EXPECT_EQ(state().level, step.level) << step.mib;
+      EXPECT_EQ(state().reading.source, MemorySource::kOption);
+      EXPECT_EQ(state().reading.limit_bytes, kLimit);
+      EXPECT_EQ(state().reading.used_bytes, step.mib * kMiB);
+      EXPECT_EQ(state().held_bytes, step.mib * kMiB);
+      EXPECT_EQ(state().looks, ++looks);
+    }
+    EXPECT_EQ(state().level_changes, 7U);
+    EXPECT_EQ(state().highest, PressureLevel::kEmergency);
+  });
+}
+
+TEST_F(GovernorTest, LevelsAreThoseOfTheSettings) {
+  run([] {
+    GovernorSettings settings = limited();
+    settings.levels_percent[0] = 10;
+    settings.levels_percent[1] = 20;
+    settings.levels_percent[2] = 30;
+    settings.levels_percent[3] = 40;
+    governor_start(settings, kHooks);
+    EXPECT_EQ(look_at(15), Calls());
+    EXPECT_EQ(state().level, PressureLevel::kWarning);
+    EXPECT_EQ(look_at(21), (Calls{"free 1"}));
+    look_at(41);
+    EXPECT_EQ(state().level, PressureLevel::kEmergency);
+  });
+}
+
+TEST_F(GovernorTest, AsksForMoreTheWorseItIs) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    EXPECT_EQ(look_at(10), Calls());
+    EXPECT_EQ(look_at(79), Calls()) << "a warning is watched only";
+    EXPECT_EQ(look_at(85), (Calls{"free 5", "tell L 5 at high", "free 5"}));
+    EXPECT_EQ(governor_remove_listener(listener, g_name), 0);
+    EXPECT_EQ(governor_remove_listener(listener, g_name), ENOENT);
+    EXPECT_EQ(look_at(92), (Calls{"thrift", "free 12"}));
+    EXPECT_EQ(look_at(93), (Calls{"free 13"})) << "thrift is said once";
+    EXPECT_EQ(look_at(96), (Calls{"free 16", "own", "free 16"}));
+    EXPECT_EQ(look_at(89), (Calls{"free 9"})) << "still critical";
+    EXPECT_EQ(look_at(87), (Calls{"no thrift", "free 7"}));
+    EXPECT_EQ(look_at(50), Calls());
+    EXPECT_EQ(state().told, 1U);
+    EXPECT_EQ(state().returned_bytes, 0U);
+    EXPECT_EQ(state().last_wanted_bytes, 7 * kMiB) << "as of the last time";
+  });
+}
+
+TEST_F(GovernorTest, StopsWhereEnoughHasGone) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    look_at(0);
+    g_heap.free_bytes = 100 * kMiB;
+    EXPECT_EQ(look_at(97), (Calls{"thrift", "free 17"}));
+    EXPECT_EQ(held_bytes(), 80 * kMiB);
+    EXPECT_EQ(state().level, PressureLevel::kEmergency) << "what it was when it looked";
+    EXPECT_EQ(state().returned_bytes, 17 * kMiB);
+    EXPECT_EQ(state().last_returned_bytes, 17 * kMiB);
+    // What listeners free is enough.
+    g_heap.free_bytes = 0;
+    g_heap.on_tell = [] { g_heap.free_bytes = 17 * kMiB; };
+    EXPECT_EQ(look_at(97), (Calls{"free 17", "tell L 17 at emergency", "free 17"}));
+    EXPECT_EQ(state().returned_bytes, 34 * kMiB);
+    // What the thread has at hand goes last, and no more is asked for than is wanted still.
+    EXPECT_EQ(governor_remove_listener(listener, g_name), 0);
+    g_heap.free_bytes = 6 * kMiB;
+    g_heap.own_bytes = 4 * kMiB;
+    EXPECT_EQ(look_at(97), (Calls{"free 17", "own", "free 11"}));
+    EXPECT_EQ(state().last_returned_bytes, 10 * kMiB);
+    EXPECT_EQ(held_bytes(), 87 * kMiB);
+  });
+}
+
+TEST_F(GovernorTest, LooksAtSlabsWhereMoreIsFreeThanBefore) {
+  run([] {
+    governor_start(limited(), kHooks);
+    g_heap.slab_room_bytes = kMiB - 1;
+    EXPECT_EQ(look_at(85), (Calls{"free 5"})) << "too little to look for";
+    g_heap.slab_room_bytes = 3 * kMiB;
+    g_heap.slab_pages_bytes = 2 * kMiB;
+    EXPECT_EQ(look_at(85), (Calls{"free 5", "slabs", "free 3"}));
+    EXPECT_EQ(state().last_returned_bytes, 2 * kMiB);
+    EXPECT_EQ(look_at(85), (Calls{"free 5"})) << "what is free was looked at";
+    g_heap.slab_room_bytes += kMiB - 1;
+    EXPECT_EQ(look_at(85), (Calls{"free 5"}));
+    g_heap.slab_room_bytes += 1;
+    EXPECT_EQ(look_at(85), (Calls{"free 5", "slabs", "free 5"}));
+    // What was taken and freed again is new.
+    g_heap.slab_room_bytes -= 2 * kMiB;
+    EXPECT_EQ(look_at(85), (Calls{"free 5"}));
+    g_heap.slab_room_bytes += 2 * kMiB;
+    g_heap.slab_pages_bytes = 6 * kMiB;
+    EXPECT_EQ(look_at(85), (Calls{"free 5", "slabs"})) << "enough";
+  });
+}
+
+TEST_F(GovernorTest, LooksAtSlabsForAShareOfWhatIsWanted) {
+  run([] {
+    governor_start(limited(), kHooks);
+    look_at(0);
+    // 320 MiB wanted: a 64th of it is 5.
+    g_heap.slab_room_bytes = 5 * kMiB - 1;
+    EXPECT_EQ(look_at(400), (Calls{"thrift", "free 320", "own", "free 320"}));
+    g_heap.slab_room_bytes = 5 * kMiB;
+    EXPECT_EQ(look_at(400), (Calls{"free 320", "slabs", "free 320", "own", "free 320"}));
+  });
+}
+
+// Growth counts twice: what was granted may not have been touched yet.
+TEST_F(GovernorTest, ActsBeforeWhatWasGrantedIsTouched) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(look_at(65), Calls());
+    g_heap.calls.clear();
+    EXPECT_TRUE(charge(10 * kMiB, Charge::kBlock));
+    EXPECT_TRUE(look_is_due());
+    governor_look();
+    EXPECT_EQ(g_heap.calls, (Calls{"grown", "free 5"})) << "75 are used, 85 are expected";
+    EXPECT_EQ(state().level, PressureLevel::kWarning) << "that is of what is used";
+    EXPECT_FALSE(look_is_due());
+    g_heap.calls.clear();
+    governor_look();
+    EXPECT_EQ(g_heap.calls, Calls()) << "no growth since";
+    // A grant that nobody can touch as a whole does not count.
+    EXPECT_TRUE(charge(101 * kMiB, Charge::kBlock));
+    discharge(101 * kMiB);
+    governor_look();
+    EXPECT_EQ(g_heap.calls, Calls{"grown"});
+  });
+}
+
+TEST_F(GovernorTest, LooksAgainAfterAShareOfTheRoom) {
+  run([] {
+    const PressureLadder ladder({70, 80, 90, 95});
+    const auto until_look_bytes = [] {
+      return static_cast<uint64_t>(g_held_memory.until_look_bytes.load());
+    };
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(until_look_bytes(), ladder.next_look_bytes(0, kLimit));
+    for (const uint64_t mib : {0UL, 20UL, 50UL, 75UL, 99UL, 150UL}) {
+      look_at(mib);
+      EXPECT_EQ(until_look_bytes(), ladder.next_look_bytes(mib * kMiB, kLimit)) << mib;
+      EXPECT_FALSE(look_is_due());
+    }
+  });
+  run([] {
+    GovernorSettings settings;
+    settings.on = false;
+    governor_start(settings, kHooks);
+    EXPECT_EQ(g_held_memory.until_look_bytes.load(), int64_t{64 * kMiB});
+  });
+  run([] {
+    GovernorSettings settings;
+    settings.on = false;
+    settings.soft_limit_bytes = 32 * kMiB;
+    governor_start(settings, kHooks);
+    EXPECT_EQ(g_held_memory.until_look_bytes.load(), int64_t{32 * kMiB});
+    look_at(30);
+    EXPECT_EQ(g_held_memory.until_look_bytes.load(), int64_t{2 * kMiB});
+    look_at(40);
+    EXPECT_EQ(g_held_memory.until_look_bytes.load(), int64_t{512 * kKiB}) << "not at each growth";
+  });
+}
+
+bool asks_at(uint64_t mib) {
+  const Calls calls = look_at(mib);
+  return std::any_of(calls.begin(), calls.end(),
+                     [](const std::string& call) { return call.starts_with("tell L "); });
+}
+
+// Whether the last of these looks asks, all of them within 100 ms. That a test can only hope for:
+// again until they are.
+bool asks_at_last_of(const std::vector<uint64_t>& looks_mib) {
+  for (;;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(110));
+    const uint64_t before_ms = monotonic_ms();
+    bool asks = asks_at(looks_mib[0]);
+    EXPECT_TRUE(asks) << "that long after the last time";
+    for (size_t i = 1; i < looks_mib.size(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(12));
+      asks = asks_at(looks_mib[i]);
+    }
+    if (monotonic_ms() - before_ms < 100) return asks;
+  }
+}
+
+TEST_F(GovernorTest, AsksListenersAgainAfterTimeOrGrowth) {
+  run_slowly([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    EXPECT_FALSE(asks_at_last_of({85, 85}));
+    EXPECT_TRUE(asks_at_last_of({85, 86})) << "it has grown since";
+    EXPECT_FALSE(asks_at_last_of({86, 85}));
+    EXPECT_TRUE(asks_at_last_of({86, 83, 84})) << "from what it has shrunk to";
+    EXPECT_FALSE(asks_at_last_of({86, 84, 84}));
+  });
+}
+
+// However much comes and goes: what a listener drops must not be dropped for nothing.
+TEST_F(GovernorTest, AsksListenersAHundredTimesASecondAtMost) {
+  run_slowly([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    const uint64_t begin_ms = monotonic_ms();
+    uint64_t asked = 0;
+    for (int i = 0; i < 2000; ++i) asked += asks_at(i % 2 == 0 ? 88 : 82);
+    EXPECT_GE(asked, 1U);
+    EXPECT_LE(asked, (monotonic_ms() - begin_ms) / 10 + 1);
+  });
+}
+
+TEST_F(GovernorTest, AnAlarmAsksFromAWarningOn) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    // The first sample lies above the level that is feared.
+    EXPECT_EQ(look_at(92), (Calls{"thrift", "free 22", "tell L 22 at critical", "free 22"}))
+        << "all that is above a warning";
+    EXPECT_TRUE(state().outlook.alarm);
+    EXPECT_EQ(governor_remove_listener(listener, g_name), 0);
+    EXPECT_EQ(look_at(75), (Calls{"no thrift", "free 5"}));
+    EXPECT_EQ(state().level, PressureLevel::kWarning);
+    EXPECT_EQ(look_at(60), Calls()) << "but not without a level";
+  });
+}
+
+TEST_F(GovernorTest, WithinAListenerNobodyLooks) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    bool was_told = false;
+    g_heap.on_tell = [&] {
+      was_told = true;
+      const uint64_t looks = state().looks;
+      EXPECT_TRUE(charge(20 * kMiB, Charge::kBlock));
+      EXPECT_TRUE(look_is_due());
+      const Calls before = g_heap.calls;
+      governor_look();
+      governor_refresh();
+      PressureState now;
+      governor_state(&now, 0);
+      EXPECT_EQ(now.looks, looks);
+      EXPECT_EQ(now.level, PressureLevel::kHigh) << "what it is told is what it reads";
+      EXPECT_EQ(g_heap.calls, before);
+      std::thread([] { governor_look(); }).join();
+      EXPECT_EQ(state().looks, looks);
+      EXPECT_EQ(g_heap.calls, before);
+      char other[] = "M";
+      EXPECT_EQ(governor_add_listener(listener, other), 0);
+      EXPECT_EQ(governor_remove_listener(listener, other), 0);
+      EXPECT_EQ(governor_remove_listener(listener, g_name), 0);
+    };
+    look_at(85);
+    EXPECT_TRUE(was_told);
+    EXPECT_TRUE(look_is_due()) << "what it has allocated is looked at after";
+    const uint64_t looks = state().looks;
+    governor_look();
+    EXPECT_EQ(state().looks, looks + 1);
+    EXPECT_EQ(state().level, PressureLevel::kEmergency);
+  });
+}
+
+TEST_F(GovernorTest, KeepsErrno) {
+  run([] {
+    governor_start(limited(), kHooks);
+    hold(97);
+    errno = 77;
+    governor_look();
+    EXPECT_FALSE(g_heap.calls.empty());
+    EXPECT_EQ(errno, 77);
+    governor_refresh();
+    EXPECT_EQ(errno, 77);
+    PressureState now;
+    governor_state(&now, 0);
+    EXPECT_EQ(errno, 77);
+  });
+}
+
+TEST_F(GovernorTest, AStateIsAsOldAsTheCallerLikes) {
+  run([] {
+    governor_start(limited(), kHooks);
+    look_at(75);
+    hold(10);
+    PressureState now;
+    governor_state(&now, UINT64_MAX);
+    EXPECT_EQ(now.level, PressureLevel::kWarning);
+    EXPECT_EQ(now.looks, 1U);
+    governor_state(&now, 0);
+    EXPECT_EQ(now.level, PressureLevel::kNone);
+    EXPECT_EQ(now.looks, 2U);
+  });
+}
+
+TEST_F(GovernorTest, OffLooksAtNoLimitAndOpensNothing) {
+  run([] {
+    const std::set<int> before = test::open_descriptors();
+    GovernorSettings settings = limited(kMiB);
+    settings.on = false;
+    governor_start(settings, kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    EXPECT_EQ(look_at(500), Calls());
+    governor_refresh();
+    EXPECT_EQ(test::open_descriptors(), before);
+    EXPECT_EQ(state().reading.source, MemorySource::kNone);
+    EXPECT_EQ(state().level, PressureLevel::kNone);
+    EXPECT_EQ(state().held_bytes, 500 * kMiB);
+    EXPECT_TRUE(charge(65 * kMiB, Charge::kBlock));
+    governor_look();
+    EXPECT_EQ(g_heap.calls, Calls{"grown"}) << "that is all it says";
+  });
+}
+
+TEST_F(GovernorTest, SoftLimitIsKeptOrSaidOnce) {
+  run([this] {
+    const std::string file = redirect_stderr();
+    GovernorSettings settings;
+    settings.on = false;
+    settings.soft_limit_bytes = 64 * kMiB;
+    governor_start(settings, kHooks);
+    EXPECT_EQ(look_at(64), Calls());
+    g_heap.free_bytes = 20 * kMiB;
+    EXPECT_EQ(look_at(80), Calls{"free 16"});
+    EXPECT_EQ(held_bytes(), 64 * kMiB);
+    EXPECT_EQ(state().returned_bytes, 16 * kMiB);
+    EXPECT_EQ(contents(file), "") << "that was enough";
+    g_heap.slab_room_bytes = 5 * kMiB;
+    g_heap.slab_pages_bytes = 2 * kMiB;
+    EXPECT_EQ(look_at(80), (Calls{"free 16", "slabs", "free 10"}));
+    const std::string line =
+        "elasticpool: the heap holds 74 MiB, more than MEMPOOL_SOFT_LIMIT (64 MiB), and all of it "
+        "is in use\n";
+    EXPECT_EQ(contents(file), line);
+    EXPECT_EQ(look_at(90), Calls{"free 26"}) << "it goes on to try";
+    EXPECT_EQ(contents(file), line) << "and says no more";
+  });
+}
+
+TEST_F(GovernorTest, SoftLimitBesideALimit) {
+  run([this] {
+    redirect_stderr();
+    GovernorSettings settings = limited();
+    settings.soft_limit_bytes = 50 * kMiB;
+    governor_start(settings, kHooks);
+    EXPECT_EQ(look_at(60), Calls{"free 10"});
+    EXPECT_EQ(look_at(85), (Calls{"free 5", "free 35"}));
+  });
+}
+
+TEST_F(GovernorTest, HardLimitHasAReserveForSlabs) {
+  for (const bool on : {true, false}) {
+    run([on] {
+      GovernorSettings settings;
+      settings.on = on;
+      settings.hard_limit_bytes = 640 * kMiB;
+      governor_start(settings, kHooks);
+      EXPECT_TRUE(charge(640 * kMiB, Charge::kBlock));
+      EXPECT_FALSE(charge(1, Charge::kBlock));
+      EXPECT_TRUE(charge(10 * kMiB, Charge::kSlab)) << "a 64th";
+      EXPECT_FALSE(charge(1, Charge::kSlab));
+      governor_look();
+      EXPECT_FALSE(charge(1, Charge::kSlab)) << "a look leaves it as it is";
+    });
+  }
+  run([] {
+    GovernorSettings settings;
+    settings.hard_limit_bytes = kMiB;
+    governor_start(settings, kHooks);
+    EXPECT_TRUE(charge(kMiB + 512 * kKiB, Charge::kSlab)) << "at least so much";
+    EXPECT_FALSE(charge(1, Charge::kSlab));
+  });
+  run([] {
+    governor_start(limited(kMiB), kHooks);
+    EXPECT_TRUE(charge(kGiB, Charge::kBlock)) << "MEMPOOL_LIMIT refuses nothing";
+  });
+}
+
+TEST_F(GovernorTest, AlertsOfALevel) {
+  run([this] {
+    const std::string file = path("alerts");
+    set_alert_target(file.c_str(), nullptr);
+    governor_start(limited(), kHooks);
+    look_at(10);
+    EXPECT_EQ(contents(file), "");
+    look_at(75);
+    look_at(85);
+    EXPECT_EQ(contents(file), "elasticpool: process " + std::to_string(getpid()) +
+                                  ": memory pressure warning: 75 MiB of 100 MiB are used "
+                                  "(MEMPOOL_LIMIT)\n");
+  });
+}
+
+// Another thread was asking a listener when the process forked.
+TEST_F(GovernorTest, TheChildOfAForkBeginsAnew) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    std::atomic<bool> is_told{false};
+    std::atomic<bool> may_end{false};
+    g_heap.on_tell = [&] {
+      is_told = true;
+      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    std::thread teller([] { look_at(85); });
+    while (!is_told) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    governor_lock_for_fork();
+    const int status = test::in_child([] {
+      alarm(60);
+      governor_unlock_after_fork(true);
+      const uint64_t looks = state().looks;
+      EXPECT_EQ(governor_remove_listener(listener, g_name), 0) << "the parent's is not waited for";
+      EXPECT_EQ(look_at(10), Calls());
+      EXPECT_EQ(look_at(91), (Calls{"thrift", "free 11"})) << "nobody is busy here";
+      EXPECT_EQ(state().looks, looks + 2);
+      EXPECT_EQ(state().reading.limit_bytes, kLimit);
+    });
+    governor_unlock_after_fork(false);
+    EXPECT_EQ(status, 0);
+    const uint64_t looks = state().looks;
+    governor_look();
+    EXPECT_EQ(state().looks, looks) << "here it is still told";
+    may_end = true;
+    teller.join();
+    governor_look();
+    EXPECT_EQ(state().looks, looks + 1);
+  });
+}
+
+}  // namespace
+}  // namespace elasticpool
