@@ -116,7 +116,8 @@ TEST_F(HeldMemoryTest, ManyThreadsNeverPassTheLimit) {
     }
   };
   std::vector<std::thread> threads;
-  for (const uint64_t bytes : {300UL, 400UL, 500UL, 600UL}) threads.emplace_back(come_and_go, bytes);
+  for (const uint64_t bytes : {300UL, 400UL, 500UL, 600UL})
+    threads.emplace_back(come_and_go, bytes);
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(held_bytes(), 0U);
   EXPECT_LE(most, kLimit);
