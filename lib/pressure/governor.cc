@@ -28,6 +28,9 @@ constexpr uint64_t kTellSoonMs = 10;
 constexpr uint64_t kTellShare = 256;
 constexpr uint64_t kLeastTellBytes = 1 * kMiB;
 constexpr uint64_t kMostLookBytes = 64 * kMiB;
+// Before that nothing is opened: most processes stay small, start often, and some count their
+// descriptors. A limit that leaves less room than that would be met in any case.
+constexpr uint64_t kFirstLookBytes = 16 * kMiB;
 // Slabs are looked at where so large a share of what is wanted may be found there, and so much.
 constexpr uint64_t kWorthShare = 64;
 constexpr uint64_t kLeastWorthBytes = 1 * kMiB;
@@ -83,6 +86,7 @@ class Governor {
 
   PressureLadder ladder() const { return PressureLadder(settings_.levels_percent); }
 
+  void open_limits();
   void refresh_limits(uint64_t now_ms);
   void read_limits();
 
@@ -99,6 +103,7 @@ class Governor {
   uint64_t told_at_bytes_ = 0;  // what was used when listeners were asked last
   // The free blocks whose pages could not go, or have gone already.
   uint64_t settled_room_bytes_ = 0;
+  bool is_open_ = false;  // the sources of limits
   bool has_warned_ = false;
   // What was seen before is the parent's. It is forgotten with the first sample: most children
   // become another program before.
@@ -126,17 +131,22 @@ void Governor::start(const GovernorSettings& settings, const GovernorHooks& hook
   if (settings.hard_limit_bytes != UINT64_MAX) {
     limit_held_memory(settings.hard_limit_bytes, reserve_of(settings.hard_limit_bytes));
   }
-  if (settings.on) {
-    {
-      LockGuard guard(limits_lock_);
-      limits_.open_sources({}, settings.limit_bytes);
-    }
-    g_forecaster.configure(settings.method, settings.levels_percent);
+  if (settings.on) g_forecaster.configure(settings.method, settings.levels_percent);
+  // Who has set a limit wants it to hold from the first byte on.
+  const bool is_told = settings.limit_bytes != UINT64_MAX || settings.group_is_hard;
+  if (settings.on && is_told) {
+    open_limits();
     read_limits();
-    refreshed_ms_ = monotonic_ms();
   }
   plan_next_look(now_.reading.used_bytes);
   publish();
+}
+
+void Governor::open_limits() {
+  is_open_ = true;
+  refreshed_ms_ = monotonic_ms();
+  LockGuard guard(limits_lock_);
+  limits_.open_sources({}, settings_.limit_bytes);
 }
 
 void Governor::refresh_limits(uint64_t now_ms) {
@@ -173,7 +183,11 @@ void Governor::look_now(uint64_t now_ms) {
   if (granted_bytes != 0) hooks_.grown();
   uint64_t expected = 0;
   if (settings_.on) {
-    if (now_ms - refreshed_ms_ >= kRefreshMs) refresh_limits(now_ms);
+    if (!is_open_) {
+      open_limits();
+    } else if (now_ms - refreshed_ms_ >= kRefreshMs) {
+      refresh_limits(now_ms);
+    }
     read_limits();
     if (now_.reading.source != MemorySource::kNone) {
       expected = expected_bytes(now_.reading.used_bytes, granted_bytes, now_.reading.limit_bytes);
@@ -357,7 +371,7 @@ void Governor::keep_soft_limit() {
 
 void Governor::plan_next_look(uint64_t expected_bytes) {
   // Without a limit there may be one any time.
-  uint64_t growth_bytes = kMostLookBytes;
+  uint64_t growth_bytes = is_open_ || !settings_.on ? kMostLookBytes : kFirstLookBytes;
   if (now_.reading.source != MemorySource::kNone) {
     growth_bytes =
         std::min(growth_bytes, ladder().next_look_bytes(expected_bytes, now_.reading.limit_bytes));
@@ -378,7 +392,7 @@ void Governor::publish() {
 
 void Governor::refresh() {
   const BusyGuard guard(busy_);
-  if (!guard.taken() || !settings_.on) return;
+  if (!guard.taken() || !is_open_) return;
   const int saved_errno = errno;
   refresh_limits(monotonic_ms());
   errno = saved_errno;

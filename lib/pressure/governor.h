@@ -85,7 +85,8 @@ struct GovernorSettings {
   uint8_t levels_percent[4] = {70, 80, 90, 95};
 };
 
-// Once, before main: it opens files.
+// Once, before main. It opens files only where a limit was set by the user; else the first look
+// does, when the heap has grown by 16 MiB.
 void governor_start(const GovernorSettings& settings, const GovernorHooks& hooks);
 
 // The byte clock says so (look_is_due()), or the helper's.
