@@ -32,7 +32,7 @@
 //               every malloc and free a check whether somebody does. It is bounded, not returned:
 //               by the thread's budget, and together with all other threads' by the pool. What a
 //               thread can do itself it does at its misses and overflows: classes that were idle
-//               for kIdleBeats beats of the helper (2 to 4 s) are emptied, so one that wakes now
+//               for kIdleBeats beats of the helper (2 to 3 s) are emptied, so one that wakes now
 //               and then keeps what it uses then; and who only frees keeps little (tuner.h).
 #pragma once
 

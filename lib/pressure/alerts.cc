@@ -61,13 +61,6 @@ const char* name_of(MemorySource source) {
   return kNames[static_cast<size_t>(source)];
 }
 
-bool is_alert_target(const char* target) {
-  if (*target == '\0' || is(target, "off") || is(target, "stderr") || is(target, "syslog")) {
-    return true;
-  }
-  return *target == '/' || (begins(target, kCommand) && target[strlen(kCommand)] != '\0');
-}
-
 void set_alert_target(const char* target, char* const* const* environment) {
   g_alerts = {};
   if (!is(target, "off")) g_alerts.target = target;

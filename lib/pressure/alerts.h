@@ -19,9 +19,8 @@ namespace elasticpool {
 const char* name_of(PressureLevel level);
 const char* name_of(MemorySource source);
 
-// Whether MEMPOOL_ALERT may be that.
-bool is_alert_target(const char* target);
-// `target` lives on; `environment` is looked at when a command is started.
+// `target` is empty, or what is_target() (tune/option_text.h) lets pass; it lives on. `environment`
+// is looked at when a command is started.
 void set_alert_target(const char* target, char* const* const* environment);
 
 // The level has changed; the first time whatever it is.

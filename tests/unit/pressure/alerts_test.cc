@@ -69,16 +69,6 @@ TEST_F(AlertsTest, LevelsAndSourcesHaveNames) {
   EXPECT_STREQ(name_of(MemorySource::kOption), "MEMPOOL_LIMIT");
 }
 
-TEST_F(AlertsTest, Targets) {
-  for (const char* good : {"", "off", "stderr", "syslog", "/", "/tmp/x", "exec:x", "exec: "}) {
-    EXPECT_TRUE(is_alert_target(good)) << good;
-  }
-  for (const char* bad :
-       {"on", "stdout", "Stderr", "stderr ", "tmp/x", "./x", "exec:", "exec", " "}) {
-    EXPECT_FALSE(is_alert_target(bad)) << bad;
-  }
-}
-
 TEST_F(AlertsTest, AFileGetsALine) {
   set_target(path("alerts"));
   EXPECT_EQ(alerts_told(), 0U);
