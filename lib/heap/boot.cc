@@ -22,6 +22,7 @@
 #include "os/process.h"
 #include "os/sync.h"
 #include "percpu/cpu_cache.h"
+#include "pressure/kernel_hints.h"
 #include "slab/slab.h"
 #include "tune/options.h"
 
@@ -56,7 +57,9 @@ void apply_options() {
 void load_options_once(char** environment) EP_REQUIRES(g_boot_lock) {
   if (g_options_loaded || environment == nullptr) return;
   g_options_loaded = true;
-  load_options(environment, is_secure_process(), write_stderr);
+  const bool is_secure = is_secure_process();
+  load_options(environment, is_secure, write_stderr);
+  if (!is_secure) note_service_manager(environment);
 }
 
 // Interleaved memory is near to nobody, so nobody has frames and slabs of their own there: all CPUs

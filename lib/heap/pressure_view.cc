@@ -38,6 +38,8 @@ void fill_pressure(struct ep_pressure* view, const PressureState& state, uint64_
   view->alarms = state.outlook.alarms;
   view->returned_bytes = state.returned_bytes;
   view->callbacks = state.told;
+  view->stalled = static_cast<float>(state.stall_permyriad) / 10000.0F;
+  view->shortages = static_cast<uint32_t>(std::min<uint64_t>(state.shortages, UINT32_MAX));
 }
 
 void tell_listener(Function function, void* argument, const PressureState& state,

@@ -55,11 +55,12 @@ long EventCounter::verified() {
   return fd;
 }
 
-void EventCounter::signal() const {
+bool EventCounter::signal() const {
   // order[event-counter]: the identity that belongs to it.
   const long fd = verify(fd_.load(std::memory_order_acquire));
   const uint64_t one = 1;
-  if (!failed(fd)) system_call(SYS_write, fd, reinterpret_cast<long>(&one), sizeof one);
+  return !failed(fd) &&
+         !failed(system_call(SYS_write, fd, reinterpret_cast<long>(&one), sizeof one));
 }
 
 void EventCounter::drain() {

@@ -23,8 +23,9 @@ class EventCounter {
   bool is_open() const { return fd_.load(std::memory_order_relaxed) >= 0; }
   // The descriptor while it is ours; -errno otherwise, and then nothing is kept any more.
   long verified();
-  // Poll says POLLIN from now on, until drain().
-  void signal() const;
+  // Poll says POLLIN from now on, until drain(). False where it is open no more: the program has
+  // closed it.
+  bool signal() const;
   void drain();
 
  private:

@@ -387,9 +387,11 @@ PressureEvents PressureWatch::wait(uint64_t timeout_ms, std::atomic<uint32_t>& w
   return events;
 }
 
-void PressureWatch::wake(std::atomic<uint32_t>& word) const {
-  wake_.signal();
+bool PressureWatch::wake(std::atomic<uint32_t>& word) const {
+  const bool is_polled = wake_.is_open();
+  const bool is_heard = wake_.signal();
   wake_sleeper(word);
+  return is_heard || !is_polled;
 }
 
 }  // namespace elasticpool

@@ -13,8 +13,8 @@
 // Waking    wait() polls an eventfd beside the sources, and looks at the caller's word as
 //           sleep_ms() does (os/clock.h). Who wants the waiter changes the word, then calls wake().
 //           Where there is no source, or no eventfd, it is sleep_ms() and nothing else. When the
-//           program closes the eventfd while a wait polls it, that wait ends by its time alone: no
-//           longer than who stops the waiter can wait.
+//           program closes the eventfd while a wait polls it, that wait ends by its time alone, and
+//           wake() says so: who stops the waiter should not wait for it then.
 // Threads   one: the helper thread of the library, or whoever opens it while there is none. wake():
 //           any thread, at any time.
 // Descriptors  high, close-on-exec and verified before each wait, as os/kept_file.h says; six at
@@ -109,8 +109,9 @@ class PressureWatch {
 
   // Sleeps while word == value, and nothing happens. May end early.
   PressureEvents wait(uint64_t timeout_ms, std::atomic<uint32_t>& word, uint32_t value);
-  // After the word was changed.
-  void wake(std::atomic<uint32_t>& word) const;
+  // After the word was changed. False where the program has closed the eventfd: a wait that polls
+  // it does not end by this.
+  bool wake(std::atomic<uint32_t>& word) const;
 
   // False where it cannot be read.
   bool read_group_stall(PressureStall* stall);

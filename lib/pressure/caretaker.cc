@@ -10,6 +10,8 @@
 #include "os/clock.h"
 #include "os/process.h"
 #include "os/thread.h"
+#include "pressure/governor.h"
+#include "pressure/kernel_hints.h"
 #include "pressure/low_water.h"
 
 namespace elasticpool {
@@ -24,7 +26,6 @@ using Call = CaretakerCall;
 constexpr uint64_t kRoundMs = 1000;
 // After so many in which nothing changed it sleeps until something does.
 constexpr unsigned kQuietRounds = 60;
-constexpr uint64_t kLongMs = UINT64_MAX / 1000000 / 2;
 // Less than that, free in a tier, is not worth a system call.
 constexpr size_t kRestBytes = size_t{1} << 20;
 // Rounds in a row that find one thread, before the caretaker leaves.
@@ -125,20 +126,29 @@ bool leave(uint64_t made) {
   return !g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed);
 }
 
-// For a round's length; or, when nothing has changed for long, until somebody calls.
-void rest(bool for_long) {
+// Whether somebody has called; else the kernel says that memory is short.
+bool sleep_for_long() {
+  arm_hints();
   uint32_t call = Call::kBusy;
-  if (!for_long) return sleep_ms(kRoundMs, g_caretaker_call, Call::kBusy);
-  if (!g_caretaker_call.compare_exchange_strong(call, Call::kAsleep, std::memory_order_relaxed)) {
-    return;
+  // order[caretaker-asleep]: whoever sees it knows what we sleep on.
+  if (!g_caretaker_call.compare_exchange_strong(call, Call::kAsleep, std::memory_order_release,
+                                                std::memory_order_relaxed)) {
+    return true;
   }
-  sleep_ms(kLongMs, g_caretaker_call, Call::kAsleep);
+  const PressureEvents events = sleep_on_hints(g_caretaker_call, Call::kAsleep);
   call = Call::kAsleep;
-  g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed);
+  if (!g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed)) {
+    return true;
+  }
+  governor_heed(events);
+  return false;
 }
+
+void rest() { governor_heed(rest_with_hints(kRoundMs, g_caretaker_call, Call::kBusy)); }
 
 void run() {
   g_hooks.enter();
+  open_hints();
   Rounds rounds;
   unsigned alone = 0;
   unsigned quiet = 0;
@@ -154,8 +164,15 @@ void run() {
       g_hooks.hold(true);
       alone = 0;
     }
-    rest(quiet >= kQuietRounds);
-    if (quiet >= kQuietRounds) quiet = 0;
+    if (quiet < kQuietRounds) {
+      rest();
+    } else if (sleep_for_long()) {
+      quiet = 0;
+    } else {
+      // What others do to the machine is no reason to stay awake; nor to wake up more often.
+      --quiet;
+      rest();
+    }
   }
   let_go(g_hooks.bound_bytes());
   g_running.store(false, std::memory_order_relaxed);
@@ -214,8 +231,10 @@ void caretaker_want() {
 
 void caretaker_wake() {
   uint32_t call = Call::kAsleep;
-  if (g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed)) {
-    wake_sleeper(g_caretaker_call);
+  // order[caretaker-asleep]: with what it sleeps on.
+  if (g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_acquire,
+                                               std::memory_order_relaxed)) {
+    wake_helper(g_caretaker_call);
   }
 }
 
@@ -223,8 +242,10 @@ void caretaker_note_end(size_t threads_left) {
   if (!g_to_wait_for.load(std::memory_order_relaxed) || g_hooks.threads() > threads_left) return;
   const BusyGuard guard(g_busy);
   if (!guard.taken() || !g_to_wait_for.load(std::memory_order_relaxed)) return;
-  g_caretaker_call.store(Call::kStop, std::memory_order_relaxed);
-  wake_sleeper(g_caretaker_call);
+  // order[caretaker-asleep]: with what it sleeps on.
+  const uint32_t call = g_caretaker_call.exchange(Call::kStop, std::memory_order_acquire);
+  // Who cannot hear it ends when he does: nobody waits an hour for that.
+  if (!wake_helper(g_caretaker_call) && call != Call::kBusy) return;
   wait_for_thread();
   g_to_wait_for.store(false, std::memory_order_relaxed);
 }

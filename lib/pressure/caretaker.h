@@ -14,8 +14,9 @@
 //               that did not change for a while the pages on which only free blocks lie.
 // Locks         none of its own; the tiers' functions take theirs.
 // Cost          one round a second, and none once nothing has changed for a minute, until something
-//               does (caretaker_wake_if_asleep()); a round takes each tier's lock for a number.
-//               While it runs, a join reads the list of threads.
+//               does (caretaker_wake_if_asleep()) or memory is short (kernel_hints.h); a round
+//               takes each tier's lock for a number. While it runs, a join reads the list of
+//               threads.
 #pragma once
 
 #include <atomic>
@@ -82,7 +83,8 @@ EP_ALWAYS_INLINE void caretaker_wake_if_asleep() {
   }
 }
 
-// A thread of the program has ended; the helper is waited for when at most `threads_left` use the
+// A thread of the program has ended; the helper is waited for (unless it is asleep on descriptors
+// that the program has closed) when at most `threads_left` use the
 // heap. 1: for whoever has joined it. 0: for the thread that ends, before it does: libc calls
 // exit() on the last thread of a process, and that must not be the helper with its small stack.
 void caretaker_note_end(size_t threads_left);

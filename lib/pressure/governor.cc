@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "base/bits.h"
 #include "base/busy_guard.h"
@@ -39,6 +40,8 @@ constexpr unsigned kGroupSoftPercent = 80;
 constexpr unsigned kGroupHardPercent = 97;
 // Of the hard limit, for slabs; at least kLeastReserveBytes.
 constexpr uint64_t kReserveShare = 64;
+// Of the heap, that listeners are asked for where memory is short by other people's word.
+constexpr uint64_t kShortageShare = 32;
 constexpr uint64_t kLeastReserveBytes = 512 * kKiB;
 
 // Whoever looks owns it. Zero at first: no page, and no byte of the file, before the first sample.
@@ -52,6 +55,9 @@ class Governor {
   void look();
   void refresh();
   void read_state(PressureState* state, uint64_t age_ms);
+  void open_watch(PressureWatch* watch, PressureSources sources);
+  void note_stall(PressureWatch* watch);
+  void heed(const PressureEvents& events);
   void reset_in_child();
 
   void lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
@@ -78,6 +84,7 @@ class Governor {
   uint64_t relieve(uint64_t wanted_bytes, uint64_t now_ms);
   uint64_t release_worthwhile_slabs(uint64_t wanted_bytes);
   uint64_t ask_listeners(uint64_t wanted_bytes, uint64_t now_ms);
+  void answer_shortage(bool is_by_service, uint64_t now_ms);
   bool may_ask() const;
   bool may_tell(uint64_t now_ms);
   void keep_soft_limit();
@@ -398,6 +405,61 @@ void Governor::refresh() {
   errno = saved_errno;
 }
 
+void Governor::open_watch(PressureWatch* watch, PressureSources sources) {
+  if (!settings_.on) return watch->close();
+  constexpr PressureLevel kLevelsAbove[] = {PressureLevel::kWarning, PressureLevel::kHigh,
+                                            PressureLevel::kCritical, PressureLevel::kEmergency};
+  uint64_t thresholds[std::size(kLevelsAbove)];
+  PressureState seen;
+  read_state(&seen, UINT64_MAX);
+  if (seen.reading.source == MemorySource::kGroupV1) {
+    std::transform(
+        std::begin(kLevelsAbove), std::end(kLevelsAbove), thresholds,
+        [&](PressureLevel level) { return ladder().line_bytes(level, seen.reading.limit_bytes); });
+    sources.thresholds_bytes = thresholds;
+  }
+  // To close takes long where a trigger is armed: not under the lock.
+  watch->close();
+  ControlGroup group;
+  LockGuard guard(limits_lock_);
+  if (limits_.nearest_group(&group)) sources.group = &group;
+  watch->open(sources);
+}
+
+void Governor::note_stall(PressureWatch* watch) {
+  PressureStall stall;
+  const bool is_known = watch->read_group_stall(&stall) || watch->read_system_stall(&stall);
+  const BusyGuard guard(busy_);
+  if (!guard.taken()) return;
+  now_.is_stall_known = is_known;
+  now_.stall_permyriad = stall.some_avg10_permyriad;
+}
+
+void Governor::heed(const PressureEvents& events) {
+  if (events.lost) refresh();
+  const BusyGuard guard(busy_);
+  if (!guard.taken() || !settings_.on) return;
+  const int saved_errno = errno;
+  if (events.service || events.group_stall || events.system_stall) {
+    answer_shortage(events.service, monotonic_ms());
+  }
+  errno = saved_errno;
+}
+
+void Governor::answer_shortage(bool is_by_service, uint64_t now_ms) {
+  ++now_.shortages;
+  uint64_t gone_bytes = hooks_.release_free(held_bytes());
+  gone_bytes += release_worthwhile_slabs(held_bytes());
+  const uint64_t wanted_bytes = held_bytes() / kShortageShare;
+  if (gone_bytes < wanted_bytes && (is_by_service || now_.level >= PressureLevel::kWarning)) {
+    gone_bytes += ask_listeners(wanted_bytes - gone_bytes, now_ms);
+  }
+  now_.last_wanted_bytes = wanted_bytes;
+  now_.last_returned_bytes = gone_bytes;
+  now_.returned_bytes += gone_bytes;
+  publish();
+}
+
 void Governor::read_state(PressureState* state, uint64_t age_ms) {
   uint64_t looked_ms = 0;
   {
@@ -426,6 +488,14 @@ void governor_start(const GovernorSettings& settings, const GovernorHooks& hooks
 void governor_look() { g_governor.look(); }
 
 void governor_refresh() { g_governor.refresh(); }
+
+void governor_open_watch(PressureWatch* watch, PressureSources sources) {
+  g_governor.open_watch(watch, sources);
+}
+
+void governor_note_stall(PressureWatch* watch) { g_governor.note_stall(watch); }
+
+void governor_heed(const PressureEvents& events) { g_governor.heed(events); }
 
 void governor_state(PressureState* state, uint64_t age_ms) { g_governor.read_state(state, age_ms); }
 

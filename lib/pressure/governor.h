@@ -16,6 +16,11 @@
 // Forecast      a sample a second goes to forecast.h while anybody looks. Where it says that the
 //               third level will be crossed, the same is done from kWarning on, so that what is
 //               used is below that again.
+// Shortage      what the kernel calls a stall, and what the service manager says, is no share of a
+//               limit: all that is free goes, and listeners are asked for a share of the heap where
+//               it was the service manager, or the level is kWarning at least. Once a second at
+//               most. What a group counts (memory.events) only leads to a look: who writes files
+//               meets his group's limit all the time, and the kernel takes its cache back.
 // Soft limit    of what the heap holds: what is above goes back, as far as it can, and one line
 //               says so once where that was not enough.
 // Threads       any, with no lock of ours held. One looks at a time, the others do not wait for it.
@@ -33,6 +38,7 @@
 
 #include "base/annotations.h"
 #include "os/memory_limits.h"
+#include "os/memory_pressure.h"
 #include "pressure/forecast.h"
 #include "pressure/ladder.h"
 #include "pressure/listeners.h"
@@ -51,6 +57,11 @@ struct PressureState {
   uint64_t returned_bytes = 0;
   uint64_t told = 0;  // listeners called
   uint64_t level_changes = 0;
+  uint64_t shortages = 0;  // that the kernel or the service manager told of
+  // In which somebody waited for memory, of the last ten seconds, in hundredths of a per cent: in
+  // the group where that is known, else in the system.
+  bool is_stall_known = false;
+  uint64_t stall_permyriad = 0;
   uint64_t last_wanted_bytes = 0;
   uint64_t last_returned_bytes = 0;  // when something was wanted last
   PressureLevel highest = PressureLevel::kNone;
@@ -91,8 +102,14 @@ void governor_start(const GovernorSettings& settings, const GovernorHooks& hooks
 
 // The byte clock says so (look_is_due()), or the helper's.
 void governor_look();
-// A minute has passed: limits may have come or gone.
+// Limits may have come or gone: looks do so once a minute by themselves.
 void governor_refresh();
+
+// The helper's (kernel_hints.h). Opens `watch` for the nearest limit's group; with nothing to wait
+// for where limits are not looked at. Reads the stalls. Does what there is to be done about events.
+void governor_open_watch(PressureWatch* watch, PressureSources sources);
+void governor_note_stall(PressureWatch* watch);
+void governor_heed(const PressureEvents& events);
 
 // As of the last look; a new one where that is older than `age_ms`.
 void governor_state(PressureState* state, uint64_t age_ms);

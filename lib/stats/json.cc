@@ -236,6 +236,8 @@ void write_pressure(JsonWriter& json) {
   json.number("returned_bytes", state.returned_bytes);
   json.number("last_wanted_bytes", state.last_wanted_bytes);
   json.number("last_returned_bytes", state.last_returned_bytes);
+  json.number("shortages", state.shortages);
+  if (state.is_stall_known) json.number("stalled_permyriad", state.stall_permyriad);
   if (state.is_forecast) write_forecasts(json, state.outlook);
   json.close('}');
 }

@@ -150,6 +150,11 @@ void write_pressure(TextWriter& out) {
   out.text(" times;\n").pad_to(14).text("the last time ");
   out.human_bytes(state.last_returned_bytes).text(" of ");
   out.human_bytes(state.last_wanted_bytes).text(" that were wanted\n");
+  if (state.is_stall_known) {
+    out.text("  stalls").pad_to(14).percent(state.stall_permyriad, 10000);
+    out.text(" of the last ten seconds; memory was said to be short ").decimal(state.shortages);
+    out.text(" times\n");
+  }
   if (state.is_forecast) write_forecast(out, state.outlook);
 }
 

@@ -78,6 +78,10 @@ struct ep_pressure {
   uint32_t alarms;         /* how often that was likely where it had not been before */
   uint64_t returned_bytes; /* given back under pressure so far */
   uint64_t callbacks;      /* calls of ep_on_pressure()'s functions so far */
+  /* Of the last ten seconds, 0 to 1: in which somebody in the control group (where the kernel does
+   * not say that: on the machine) waited for memory. 0 too where there is no helper to ask. */
+  float stalled;
+  uint32_t shortages; /* how often the kernel or the service manager said that memory is short */
 };
 
 /* The present state, into the first `size` bytes of *pressure: pass sizeof(struct ep_pressure), so
@@ -86,9 +90,11 @@ struct ep_pressure {
  * than a second: a few system calls then. */
 int ep_pressure_get(struct ep_pressure* pressure, size_t size) EP_PRESSURE_NOEXCEPT;
 
-/* Called when memory gets scarce: level HIGH or above, or a forecast that says so. wanted_bytes: so
- * much should be freed to be back under the level HIGH; a cache drops entries for it, and what the
- * function frees goes back to the system when it returns.
+/* Called when memory gets scarce: level HIGH or above, or a forecast that says so; at any level
+ * where the service manager says so (systemd.io/MEMORY_PRESSURE), from WARNING on where the kernel
+ * does (stalls). wanted_bytes: so much should be freed, to be back under the level HIGH, or a share
+ * of the heap; a cache drops entries for it, and what the function frees goes back to the system
+ * when it returns.
  *
  * Where     on the helper thread of the library, or on the thread whose request has made the heap
  *           grow; outside all locks of the library, but maybe under those of the program that this

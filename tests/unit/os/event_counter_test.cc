@@ -20,7 +20,7 @@ bool is_readable(int fd) {
 
 TEST(EventCounter, CountsAndIsDrained) {
   EventCounter counter;
-  counter.signal();
+  EXPECT_FALSE(counter.signal());
   EXPECT_EQ(counter.verified(), -EBADF);
   ASSERT_TRUE(counter.open());
   const int fd = static_cast<int>(counter.verified());
@@ -28,8 +28,8 @@ TEST(EventCounter, CountsAndIsDrained) {
   EXPECT_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
   EXPECT_FALSE(is_readable(fd));
   counter.drain();  // does not block
-  counter.signal();
-  counter.signal();
+  EXPECT_TRUE(counter.signal());
+  EXPECT_TRUE(counter.signal());
   EXPECT_TRUE(is_readable(fd));
   counter.drain();
   EXPECT_FALSE(is_readable(fd));
@@ -59,7 +59,7 @@ TEST(EventCounter, AnEventfdOfTheProgramIsLeftAlone) {
     const int theirs = eventfd(5, flags);
     ASSERT_EQ(dup2(theirs, number), number);
     close(theirs);
-    counter.signal();
+    EXPECT_FALSE(counter.signal());
     counter.drain();
     EXPECT_FALSE(counter.is_open());
     counter.close();
@@ -75,7 +75,7 @@ TEST(EventCounter, ClosedOrReplacedByTheProgram) {
   ASSERT_TRUE(counter.open());
   close(static_cast<int>(counter.verified()));
   errno = 0;
-  counter.signal();
+  EXPECT_FALSE(counter.signal());
   counter.drain();
   EXPECT_EQ(errno, 0);
   EXPECT_FALSE(counter.is_open());
@@ -86,7 +86,7 @@ TEST(EventCounter, ClosedOrReplacedByTheProgram) {
   ASSERT_GE(file, 0);
   unlink(name);
   ASSERT_EQ(dup2(file, number), number);
-  counter.signal();
+  EXPECT_FALSE(counter.signal());
   EXPECT_EQ(lseek(file, 0, SEEK_END), 0) << "nothing is written to it";
   counter.close();
   EXPECT_EQ(close(number), 0);
