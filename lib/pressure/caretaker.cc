@@ -1,6 +1,7 @@
 // See caretaker.h.
 #include "pressure/caretaker.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/bits.h"
@@ -26,6 +27,7 @@ using Call = CaretakerCall;
 constexpr uint64_t kRoundMs = 1000;
 // After so many in which nothing changed it sleeps until something does.
 constexpr unsigned kQuietRounds = 60;
+constexpr uint64_t kDeafMsMax = 60000;
 // Less than that, free in a tier, is not worth a system call.
 constexpr size_t kRestBytes = size_t{1} << 20;
 // Rounds in a row that find one thread, before the caretaker leaves.
@@ -126,8 +128,10 @@ bool leave(uint64_t made) {
   return !g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed);
 }
 
-// Whether somebody has called; else the kernel says that memory is short.
-bool sleep_for_long() {
+// Whether somebody has called; else the kernel says that memory is short. What others do to the
+// machine may go on for hours while there is nothing to give back: each hint that brings nothing
+// doubles the time until the next one is heard.
+bool sleep_for_long(uint64_t* deaf_ms) {
   arm_hints();
   uint32_t call = Call::kBusy;
   // order[caretaker-asleep]: whoever sees it knows what we sleep on.
@@ -135,12 +139,13 @@ bool sleep_for_long() {
                                                 std::memory_order_relaxed)) {
     return true;
   }
-  const PressureEvents events = sleep_on_hints(g_caretaker_call, Call::kAsleep);
+  const PressureEvents events = sleep_on_hints(*deaf_ms, g_caretaker_call, Call::kAsleep);
   call = Call::kAsleep;
   if (!g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed)) {
     return true;
   }
-  governor_heed(events);
+  const bool is_useful = governor_heed(events) != 0;
+  *deaf_ms = is_useful ? kRoundMs : std::min(*deaf_ms * 2, kDeafMsMax);
   return false;
 }
 
@@ -152,6 +157,7 @@ void run() {
   Rounds rounds;
   unsigned alone = 0;
   unsigned quiet = 0;
+  uint64_t deaf_ms = kRoundMs;
   while (g_caretaker_call.load(std::memory_order_relaxed) != Call::kStop) {
     const uint64_t made = g_threads_made.load(std::memory_order_relaxed);
     quiet = rounds.round() ? 0 : quiet + 1;
@@ -166,12 +172,11 @@ void run() {
     }
     if (quiet < kQuietRounds) {
       rest();
-    } else if (sleep_for_long()) {
+    } else if (sleep_for_long(&deaf_ms)) {
       quiet = 0;
+      deaf_ms = kRoundMs;
     } else {
-      // What others do to the machine is no reason to stay awake; nor to wake up more often.
-      --quiet;
-      rest();
+      --quiet;  // the next round, if it finds nothing new either, is the last again
     }
   }
   let_go(g_hooks.bound_bytes());

@@ -29,6 +29,11 @@ constexpr uint64_t kTellSoonMs = 10;
 constexpr uint64_t kTellShare = 256;
 constexpr uint64_t kLeastTellBytes = 1 * kMiB;
 constexpr uint64_t kMostLookBytes = 64 * kMiB;
+// What is asked for at once for the sake of what is coming: 16 MiB take some 4 ms, the listener's
+// work included.
+constexpr uint64_t kBiteShare = 64;
+constexpr uint64_t kLeastBiteBytes = 4 * kMiB;
+constexpr uint64_t kMostBiteBytes = 16 * kMiB;
 // Before that nothing is opened: most processes stay small, start often, and some count their
 // descriptors. A limit that leaves less room than that would be met in any case.
 constexpr uint64_t kFirstLookBytes = 16 * kMiB;
@@ -57,7 +62,7 @@ class Governor {
   void read_state(PressureState* state, uint64_t age_ms);
   void open_watch(PressureWatch* watch, PressureSources sources);
   void note_stall(PressureWatch* watch);
-  void heed(const PressureEvents& events);
+  uint64_t heed(const PressureEvents& events);
   void reset_in_child();
 
   void lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
@@ -222,13 +227,17 @@ void Governor::look_now(uint64_t now_ms) {
   if (now_.level != before) alert_level(now_.level, now_.reading, now_ms);
 }
 
-// To be back below kHigh; before that is reached, where it will be, below kWarning.
+// To be back below kHigh; before that is reached, where it will be, below kWarning: a bite at a
+// time, or whoever makes the heap grow would wait for all of it at once.
 uint64_t Governor::wanted_bytes(uint64_t expected_bytes) const {
   const MemoryReading& reading = now_.reading;
   const uint64_t wanted = ladder().wanted_bytes(expected_bytes, reading.limit_bytes);
   if (!now_.outlook.alarm) return wanted;
   const uint64_t line_bytes = ladder().line_bytes(PressureLevel::kWarning, reading.limit_bytes);
-  return std::max(wanted, saturating_subtract(reading.used_bytes, line_bytes));
+  const uint64_t ahead_bytes = saturating_subtract(reading.used_bytes, line_bytes);
+  const uint64_t bite_bytes =
+      std::clamp(reading.limit_bytes / kBiteShare, kLeastBiteBytes, kMostBiteBytes);
+  return std::max(wanted, std::min(ahead_bytes, wanted + bite_bytes));
 }
 
 void Governor::sample(uint64_t now_ms) {
@@ -435,15 +444,20 @@ void Governor::note_stall(PressureWatch* watch) {
   now_.stall_permyriad = stall.some_avg10_permyriad;
 }
 
-void Governor::heed(const PressureEvents& events) {
+uint64_t Governor::heed(const PressureEvents& events) {
+  if (events == PressureEvents{}) return 0;
   if (events.lost) refresh();
   const BusyGuard guard(busy_);
-  if (!guard.taken() || !settings_.on) return;
+  if (!guard.taken() || !settings_.on) return 0;
   const int saved_errno = errno;
+  const uint64_t returned_bytes = now_.returned_bytes;
   if (events.service || events.group_stall || events.system_stall) {
     answer_shortage(events.service, monotonic_ms());
+  } else if (events.group_events || events.threshold) {
+    look_now(monotonic_ms());
   }
   errno = saved_errno;
+  return now_.returned_bytes - returned_bytes;
 }
 
 void Governor::answer_shortage(bool is_by_service, uint64_t now_ms) {
@@ -495,7 +509,7 @@ void governor_open_watch(PressureWatch* watch, PressureSources sources) {
 
 void governor_note_stall(PressureWatch* watch) { g_governor.note_stall(watch); }
 
-void governor_heed(const PressureEvents& events) { g_governor.heed(events); }
+uint64_t governor_heed(const PressureEvents& events) { return g_governor.heed(events); }
 
 void governor_state(PressureState* state, uint64_t age_ms) { g_governor.read_state(state, age_ms); }
 

@@ -14,8 +14,8 @@
 //                 kEmergency  what this thread has at hand
 //               kWarning is watched only.
 // Forecast      a sample a second goes to forecast.h while anybody looks. Where it says that the
-//               third level will be crossed, the same is done from kWarning on, so that what is
-//               used is below that again.
+//               third level will be crossed, the same is done from kWarning on, a bite at each look,
+//               so that what is used is below that again.
 // Shortage      what the kernel calls a stall, and what the service manager says, is no share of a
 //               limit: all that is free goes, and listeners are asked for a share of the heap where
 //               it was the service manager, or the level is kWarning at least. Once a second at
@@ -106,10 +106,11 @@ void governor_look();
 void governor_refresh();
 
 // The helper's (kernel_hints.h). Opens `watch` for the nearest limit's group; with nothing to wait
-// for where limits are not looked at. Reads the stalls. Does what there is to be done about events.
+// for where limits are not looked at. Reads the stalls. Does what there is to be done about events;
+// the bytes that went.
 void governor_open_watch(PressureWatch* watch, PressureSources sources);
 void governor_note_stall(PressureWatch* watch);
-void governor_heed(const PressureEvents& events);
+uint64_t governor_heed(const PressureEvents& events);
 
 // As of the last look; a new one where that is older than `age_ms`.
 void governor_state(PressureState* state, uint64_t age_ms);

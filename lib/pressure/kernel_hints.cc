@@ -58,7 +58,8 @@ PressureEvents rest_with_hints(uint64_t ms, std::atomic<uint32_t>& word, uint32_
   return g_pressure_watch.wait(0, word, value);
 }
 
-PressureEvents sleep_on_hints(std::atomic<uint32_t>& word, uint32_t value) {
+PressureEvents sleep_on_hints(uint64_t deaf_ms, std::atomic<uint32_t>& word, uint32_t value) {
+  if (deaf_ms != 0) sleep_ms(deaf_ms, word, value);
   const PressureEvents events = g_pressure_watch.wait(kLongMs, word, value);
   governor_note_stall(&g_pressure_watch);
   return events;

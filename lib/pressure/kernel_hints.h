@@ -29,8 +29,9 @@ void open_hints();
 PressureEvents rest_with_hints(uint64_t ms, std::atomic<uint32_t>& word, uint32_t value);
 // Before a long rest: with triggers, and for the limits of now.
 void arm_hints();
-// Until something happens, or ten minutes have passed; while word == value.
-PressureEvents sleep_on_hints(std::atomic<uint32_t>& word, uint32_t value);
+// Until something happens, or ten minutes have passed; while word == value. Deaf to all but the
+// word for the first deaf_ms.
+PressureEvents sleep_on_hints(uint64_t deaf_ms, std::atomic<uint32_t>& word, uint32_t value);
 
 // After the word was changed. False: the helper sleeps on a descriptor that the program has closed,
 // and will not hear of it before something else wakes it.

@@ -180,9 +180,9 @@ static inline bool is_ending(int task_folder, const char* thread_id) {
   return (flags & 4) != 0;  // PF_EXITING
 }
 
-// Of this process. A thread that has been joined stands in the kernel's list for a moment longer:
-// one that is ending is not counted.
-static inline long count_threads(void) {
+// The first `capacity` threads of this process, by number; how many there are. One that has been
+// joined stands in the kernel's list for a moment longer: what is ending does not count.
+static inline long list_threads(int* threads, long capacity) {
   const int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   EXPECT(folder >= 0);
   long count = 0;
@@ -193,13 +193,17 @@ static inline long count_threads(void) {
     if (bytes == 0) break;
     for (ssize_t at = 0; at < bytes;) {
       const struct dirent64* entry = (const struct dirent64*)(entries + at);
-      if (entry->d_name[0] != '.' && !is_ending(folder, entry->d_name)) ++count;
       at += entry->d_reclen;
+      if (entry->d_name[0] == '.' || is_ending(folder, entry->d_name)) continue;
+      if (count < capacity) threads[count] = (int)strtol(entry->d_name, NULL, 10);
+      ++count;
     }
   }
   close(folder);
   return count;
 }
+
+static inline long count_threads(void) { return list_threads(NULL, 0); }
 
 // --- Child processes: this program again, since stderr belongs to a process from its exec on. ---
 

@@ -263,11 +263,12 @@ TEST_F(GovernorTest, AnAlarmAsksFromAWarningOn) {
     governor_start(limited(), kHooks);
     EXPECT_EQ(governor_add_listener(listener, g_name), 0);
     // The first sample lies above the level that is feared.
-    EXPECT_EQ(look_at(92), (Calls{"thrift", "free 22", "tell L 22 at critical", "free 22"}))
-        << "all that is above a warning";
+    EXPECT_EQ(look_at(92), (Calls{"thrift", "free 16", "tell L 16 at critical", "free 16"}))
+        << "what is too much, and a bite of what is above a warning";
     EXPECT_TRUE(state().outlook.alarm);
     EXPECT_EQ(governor_remove_listener(listener, g_name), 0);
-    EXPECT_EQ(look_at(75), (Calls{"no thrift", "free 5"}));
+    EXPECT_EQ(look_at(75), (Calls{"no thrift", "free 4"})) << "a bite";
+    EXPECT_EQ(look_at(72), (Calls{"free 2"}));
     EXPECT_EQ(state().level, PressureLevel::kWarning);
     EXPECT_EQ(look_at(60), Calls()) << "but not without a level";
   });
