@@ -33,7 +33,7 @@ void* or_enomem(void* block) {
 
 EP_NOINLINE void* malloc_slow(size_t bytes) {
   void* block = or_enomem(heap_allocate_slow(bytes));
-  start_helper_if_wanted(__builtin_return_address(0));
+  work_at_edge(__builtin_return_address(0));
   return block;
 }
 

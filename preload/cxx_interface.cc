@@ -62,7 +62,7 @@ void* call_new_handlers_or_throw(size_t bytes, size_t align_bytes) {
 
 EP_NOINLINE void* new_slow(size_t bytes, const char* name) {
   void* block = heap_allocate_slow(bytes);
-  start_helper_if_wanted(__builtin_return_address(0));
+  work_at_edge(__builtin_return_address(0));
   if (EP_LIKELY(block != nullptr)) return block;
   const auto form = cxx_library<void* (*)(size_t)>(name);
   return form != nullptr ? form(bytes) : call_new_handlers_or_throw(bytes, kMinAlignBytes);
@@ -71,6 +71,7 @@ EP_NOINLINE void* new_slow(size_t bytes, const char* name) {
 EP_NOINLINE void* nothrow_slow(size_t bytes, const char* name) {
   using Function = void* (*)(size_t, const std::nothrow_t&);
   void* block = heap_allocate_slow(bytes);
+  work_at_edge(__builtin_return_address(0));
   if (EP_LIKELY(block != nullptr)) return block;
   const auto form = cxx_library<Function>(name);
   return form != nullptr ? form(bytes, std::nothrow_t{}) : call_new_handlers(bytes, kMinAlignBytes);

@@ -29,6 +29,19 @@
     if (!(x)) __builtin_unreachable(); \
   } while (false)
 
+// Built for the thread sanitizer: it knows of no race but between operations that are not atomic,
+// and lets a program map in the lowest half terabyte and close to the top, nowhere else.
+#if defined(__SANITIZE_THREAD__)
+#define EP_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define EP_THREAD_SANITIZER 1
+#endif
+#endif
+#if !defined(EP_THREAD_SANITIZER)
+#define EP_THREAD_SANITIZER 0
+#endif
+
 #define EP_LIKELY(x) __builtin_expect(!!(x), 1)
 #define EP_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define EP_ALWAYS_INLINE inline __attribute__((always_inline))

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "base/annotations.h"
+
 namespace elasticpool {
 
 template <typename T>
@@ -20,18 +22,32 @@ class OwnerCell {
   constexpr explicit OwnerCell(T value) : value_(value) {}
 
   constexpr T get() const { return value_; }
-  constexpr void set(T value) { value_ = value; }
+  constexpr void set(T value) {
+    if (EP_THREAD_SANITIZER && !std::is_constant_evaluated()) {
+      __atomic_store_n(&value_, value, __ATOMIC_RELAXED);
+    } else {
+      value_ = value;
+    }
+  }
   // For pointers, elements.
   void add(std::ptrdiff_t delta) {
-    if constexpr (std::is_pointer_v<T>) {
-      value_ += delta;
+    if constexpr (EP_THREAD_SANITIZER) {
+      set(sum(delta));
     } else {
-      value_ += static_cast<T>(delta);
+      value_ = sum(delta);
     }
   }
   T peek() const { return __atomic_load_n(&value_, __ATOMIC_RELAXED); }
 
  private:
+  constexpr T sum(std::ptrdiff_t delta) const {
+    if constexpr (std::is_pointer_v<T>) {
+      return value_ + delta;
+    } else {
+      return static_cast<T>(value_ + static_cast<T>(delta));
+    }
+  }
+
   T value_{};
 };
 

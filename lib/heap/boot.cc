@@ -34,6 +34,9 @@ constinit std::atomic<bool> g_booted{false};
 
 namespace {
 
+// The zones lie at a quarter of it, where the thread sanitizer lets them.
+constexpr uintptr_t kSanitizerAnchor = 448 * kGiB;
+
 constinit Lock g_boot_lock{LockRank::kBoot};
 constinit bool g_options_loaded EP_GUARDED_BY(g_boot_lock) = false;
 
@@ -91,7 +94,7 @@ bool boot_slow() {
   // Where the kernel puts our first record, the zones are planned below.
   const void* anchor = meta_allocate(kCacheLineBytes);
   if (anchor == nullptr) return false;
-  plan_zones(address_of(anchor), kZoneSides);
+  plan_zones(EP_THREAD_SANITIZER ? kSanitizerAnchor : address_of(anchor), kZoneSides);
   if (&environ != nullptr) load_options_once(environ);
   apply_options();
   set_reclaimer(Reclaimer::kTinyFrames, buddy_reclaim_tiny);

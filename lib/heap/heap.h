@@ -38,8 +38,9 @@
 // The helper thread (pressure/caretaker.h) owns nothing: it works through the tiers' functions,
 // under their locks, like any thread. It is started and waited for where pthread_create and
 // pthread_join return, or started behind a request that was not libc's own, with no lock of ours
-// held; a few atomics of its own say whether it runs. What a look at the limits does (and whom it
-// calls) runs on it, or on the thread whose request made the heap grow, behind that request.
+// held; a few atomics of its own say whether it runs. What a look at the limits does runs on it, or
+// on the thread whose request made the heap grow, behind that request; the program's listeners
+// behind one that was not libc's own.
 //
 // Two threads that free the same block at the same instant (a bug of theirs) may both find the map
 // cell set, and each may hand it out again; the slab's bitmap, or the frame's count of granules,
@@ -79,10 +80,10 @@ size_t heap_trim(size_t keep_bytes);
 // The program has made a thread: it may have a helper thread from now on (pressure/caretaker.h).
 // The caller holds no lock of ours.
 void heap_note_thread();
-// After a request of the program's own: the helper starts where the heap has grown to want one.
-// `caller`: where it was asked from. Never while libc itself asks: it may hold what it takes to
-// make a thread.
-void heap_start_helper(const void* caller);
+// After a request of the program's own: the helper starts where the heap has grown to want one, and
+// the program's listeners are asked (pressure/edge_work.h). `caller`: where the request came from;
+// libc's own is none.
+void heap_work_at_edge(const void* caller);
 // The program has waited for one. When it was the last, the helper is gone when this returns.
 void heap_note_join();
 

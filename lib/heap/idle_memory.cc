@@ -16,6 +16,7 @@
 #include "os/libc_text.h"
 #include "percpu/cpu_cache.h"
 #include "pressure/caretaker.h"
+#include "pressure/edge_work.h"
 #include "pressure/governor.h"
 #include "tune/options.h"
 
@@ -85,10 +86,11 @@ void heap_note_thread() {
   if (ensure_booted() && options().helper == HelperPolicy::kOn) caretaker_note_thread();
 }
 
-void heap_start_helper(const void* caller) {
+void heap_work_at_edge(const void* caller) {
   if (is_libc_text(caller)) return;
   const int saved_errno = errno;
-  caretaker_start_wanted();
+  if (is_edge_work(kStartHelper)) caretaker_start_wanted();
+  if (is_edge_work(kAskListeners)) governor_ask_listeners();
   errno = saved_errno;
 }
 

@@ -10,6 +10,7 @@
 #include "base/held_memory.h"
 #include "heap/heap.h"
 #include "pressure/caretaker.h"
+#include "pressure/edge_work.h"
 #include "pressure/governor.h"
 
 namespace elasticpool {
@@ -21,13 +22,13 @@ EP_ALWAYS_INLINE void note_batch() { caretaker_wake_if_asleep(); }
 
 EP_ALWAYS_INLINE void look_when_due() {
   note_batch();
-  if (EP_UNLIKELY(look_is_due())) governor_look();
+  if (EP_UNLIKELY(look_is_due())) governor_look_within_request();
 }
 
 // At the edge of a request, the block in hand. `caller`: who has asked for it, where that can be
 // told; anything of our own where not.
-EP_ALWAYS_INLINE void start_helper_if_wanted(const void* caller) {
-  if (EP_UNLIKELY(g_caretaker_is_wanted.load(std::memory_order_relaxed))) heap_start_helper(caller);
+EP_ALWAYS_INLINE void work_at_edge(const void* caller) {
+  if (EP_UNLIKELY(g_edge_work.load(std::memory_order_relaxed) != 0)) heap_work_at_edge(caller);
 }
 
 }  // namespace elasticpool

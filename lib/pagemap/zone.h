@@ -57,7 +57,9 @@ struct Zone {
 
   // A plain read, so that it is an operand of the comparison: one aligned word that only grows, and
   // whoever has a block has seen the bound above it.
-  EP_ALWAYS_INLINE bool holds_step(uintptr_t step) const { return step - first_step < steps; }
+  EP_ALWAYS_INLINE bool holds_step(uintptr_t step) const {
+    return step - first_step < (EP_THREAD_SANITIZER ? published_steps() : steps);
+  }
   size_t published_steps() const { return __atomic_load_n(&steps, __ATOMIC_RELAXED); }
   // Whether p lies in the zone at all, at a step or not.
   bool holds(const void* p) const {

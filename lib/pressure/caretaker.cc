@@ -11,6 +11,7 @@
 #include "os/clock.h"
 #include "os/process.h"
 #include "os/thread.h"
+#include "pressure/edge_work.h"
 #include "pressure/governor.h"
 #include "pressure/kernel_hints.h"
 #include "pressure/low_water.h"
@@ -18,7 +19,6 @@
 namespace elasticpool {
 
 constinit std::atomic<uint32_t> g_caretaker_call{CaretakerCall::kBusy};
-constinit std::atomic<bool> g_caretaker_is_wanted{false};
 
 namespace {
 
@@ -205,7 +205,7 @@ void caretaker_note_thread() {
 }
 
 void caretaker_start() {
-  g_caretaker_is_wanted.store(false, std::memory_order_relaxed);
+  forget_edge_work(kStartHelper);
   if (g_hooks.tier_count == 0 || held_bytes() < g_hooks.heap_bytes_min()) return;
   // order[caretaker]: see leave().
   if (g_running.load(std::memory_order_seq_cst)) return;
@@ -225,13 +225,13 @@ void caretaker_start() {
 
 void caretaker_start_wanted() {
   if (has_threads(0)) return caretaker_start();
-  g_caretaker_is_wanted.store(false, std::memory_order_relaxed);
+  forget_edge_work(kStartHelper);
 }
 
 void caretaker_want() {
   if (g_hooks.tier_count == 0 || g_running.load(std::memory_order_relaxed)) return;
   if (held_bytes() < g_hooks.heap_bytes_min() || !has_threads(0)) return;
-  g_caretaker_is_wanted.store(true, std::memory_order_relaxed);
+  want_edge_work(kStartHelper);
 }
 
 void caretaker_wake() {
@@ -259,7 +259,7 @@ void caretaker_after_fork_in_child() {
   // The helper, and whoever was about to start or to wait for it, are the parent's.
   // Whatever g_running says: the kernel has copied our pages at different moments.
   if (g_hooks.tier_count != 0) g_hooks.hold(false);
-  g_caretaker_is_wanted.store(false, std::memory_order_relaxed);
+  forget_edge_work(kStartHelper);
   g_running.store(false, std::memory_order_relaxed);
   g_caretaker_call.store(Call::kBusy, std::memory_order_relaxed);
   reset_busy(g_busy);

@@ -60,13 +60,12 @@ void set_caretaker_hooks(const CaretakerHooks& hooks);
 
 // The program has made a thread just now.
 void caretaker_note_thread();
-// The heap has grown: says in g_caretaker_is_wanted whether the helper is missing.
+// The heap has grown: asks for work at the edge (edge_work.h) where the helper is missing.
 void caretaker_want();
-extern std::atomic<bool> g_caretaker_is_wanted;
 // Starts it where it is missing. Where the program itself could make a thread: not while libc holds
 // locks of its own around a call of malloc.
 void caretaker_start();
-// The same where g_caretaker_is_wanted says so; unless the program has no threads any more.
+// The same at the edge of a request; unless the program has no threads any more.
 void caretaker_start_wanted();
 
 // Something has changed: memory was taken or given back by batches. A load and a branch.

@@ -17,6 +17,7 @@
 #include "os/output.h"
 #include "os/thread.h"
 #include "pressure/alerts.h"
+#include "pressure/edge_work.h"
 
 namespace elasticpool {
 namespace {
@@ -57,7 +58,8 @@ class Governor {
   constexpr Governor() = default;
 
   void start(const GovernorSettings& settings, const GovernorHooks& hooks);
-  void look();
+  void look(bool may_call);
+  void ask_postponed();
   void refresh();
   void read_state(PressureState* state, uint64_t age_ms);
   void open_watch(PressureWatch* watch, PressureSources sources);
@@ -89,6 +91,7 @@ class Governor {
   uint64_t relieve(uint64_t wanted_bytes, uint64_t now_ms);
   uint64_t release_worthwhile_slabs(uint64_t wanted_bytes);
   uint64_t ask_listeners(uint64_t wanted_bytes, uint64_t now_ms);
+  uint64_t ask_or_postpone(uint64_t wanted_bytes, uint64_t now_ms);
   void answer_shortage(bool is_by_service, uint64_t now_ms);
   bool may_ask() const;
   bool may_tell(uint64_t now_ms);
@@ -121,6 +124,9 @@ class Governor {
   // become another program before.
   bool is_forked_ = false;
   bool is_thrifty_ = false;
+  bool may_call_ = true;  // the program's functions, in this look
+  // What listeners are to be asked for, outside of the request that found it wanting.
+  uint64_t postponed_bytes_ = 0;
 
   // Apart from the rest, so that fork need not wait for listeners.
   Lock limits_lock_{LockRank::kPressure};
@@ -181,11 +187,25 @@ uint64_t Governor::granted_since_last_look() const {
   return left < planned ? static_cast<uint64_t>(planned - left) : 0;
 }
 
-void Governor::look() {
+void Governor::look(bool may_call) {
   const BusyGuard guard(busy_);
   if (!guard.taken()) return;
   const int saved_errno = errno;
+  may_call_ = may_call;
   look_now(monotonic_ms());
+  may_call_ = true;
+  errno = saved_errno;
+}
+
+void Governor::ask_postponed() {
+  forget_edge_work(kAskListeners);
+  const BusyGuard guard(busy_);
+  if (!guard.taken() || postponed_bytes_ == 0) return;
+  const int saved_errno = errno;
+  const uint64_t gone_bytes = ask_listeners(postponed_bytes_, monotonic_ms());
+  now_.last_returned_bytes += gone_bytes;
+  now_.returned_bytes += gone_bytes;
+  publish();
   errno = saved_errno;
 }
 
@@ -300,7 +320,7 @@ uint64_t Governor::relieve(uint64_t wanted_bytes, uint64_t now_ms) {
   uint64_t gone_bytes = hooks_.release_free(wanted_bytes);
   if (gone_bytes < wanted_bytes) gone_bytes += release_worthwhile_slabs(wanted_bytes - gone_bytes);
   if (gone_bytes < wanted_bytes && may_ask()) {
-    gone_bytes += ask_listeners(wanted_bytes - gone_bytes, now_ms);
+    gone_bytes += ask_or_postpone(wanted_bytes - gone_bytes, now_ms);
   }
   if (gone_bytes < wanted_bytes && now_.level == PressureLevel::kEmergency) {
     hooks_.release_own();
@@ -347,7 +367,17 @@ bool Governor::may_tell(uint64_t now_ms) {
   return true;
 }
 
+// Not twice: nobody has come by an edge since, and the heap has grown.
+uint64_t Governor::ask_or_postpone(uint64_t wanted_bytes, uint64_t now_ms) {
+  if (may_call_ || postponed_bytes_ != 0) return ask_listeners(wanted_bytes, now_ms);
+  if (!listeners.any()) return 0;
+  postponed_bytes_ = wanted_bytes;
+  want_edge_work(kAskListeners);
+  return 0;
+}
+
 uint64_t Governor::ask_listeners(uint64_t wanted_bytes, uint64_t now_ms) {
+  postponed_bytes_ = 0;
   if (!may_tell(now_ms)) return 0;
   struct Question {
     const PressureState& state;
@@ -480,7 +510,7 @@ void Governor::read_state(PressureState* state, uint64_t age_ms) {
     LockGuard guard(lock_);
     looked_ms = published_.looked_ms;
   }
-  if (looked_ms == 0 || monotonic_ms() - looked_ms >= age_ms) look();
+  if (looked_ms == 0 || monotonic_ms() - looked_ms >= age_ms) look(true);
   LockGuard guard(lock_);
   *state = published_;
 }
@@ -491,6 +521,7 @@ void Governor::reset_in_child() EP_NO_THREAD_SAFETY_ANALYSIS {
   listeners.forget_teller();
   limits_.after_fork_in_child();
   is_forked_ = true;
+  postponed_bytes_ = 0;
 }
 
 }  // namespace
@@ -499,7 +530,11 @@ void governor_start(const GovernorSettings& settings, const GovernorHooks& hooks
   g_governor.start(settings, hooks);
 }
 
-void governor_look() { g_governor.look(); }
+void governor_look_within_request() { g_governor.look(false); }
+
+void governor_look() { g_governor.look(true); }
+
+void governor_ask_listeners() { g_governor.ask_postponed(); }
 
 void governor_refresh() { g_governor.refresh(); }
 

@@ -9,7 +9,9 @@
 //                 kHigh       pages inside slabs on which only free blocks lie, where more blocks
 //                             are free than were when they were looked at last
 //                 kHigh       the program's listeners are asked (ep_on_pressure), and what they
-//                             have freed goes back
+//                             have freed goes back; where libc made the request, at the edge of the
+//                             next one that is the program's own (edge_work.h), or when the heap
+//                             has grown by a further share and nobody came there
 //                 kCritical   threads may have less at hand; no more huge pages
 //                 kEmergency  what this thread has at hand
 //               kWarning is watched only.
@@ -100,8 +102,12 @@ struct GovernorSettings {
 // does, when the heap has grown by 16 MiB.
 void governor_start(const GovernorSettings& settings, const GovernorHooks& hooks);
 
-// The byte clock says so (look_is_due()), or the helper's.
+// The byte clock says so (look_is_due()): within a request, which may be libc's.
+void governor_look_within_request();
+// Where the program's functions may be called: the helper, and who asks for the state.
 void governor_look();
+// The listeners that were not asked within a request.
+void governor_ask_listeners();
 // Limits may have come or gone: looks do so once a minute by themselves.
 void governor_refresh();
 

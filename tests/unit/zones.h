@@ -12,14 +12,12 @@
 #include "base/bits.h"
 #include "fake_vm.h"
 #include "pagemap/zone.h"
-#include "sanitizer.h"
 
 namespace elasticpool::test {
 
-// An address that the kernel chooses. The thread sanitizer lets a program map in the lowest half
-// terabyte and close to the top, and the zones lie between.
+// An address that the kernel chooses; under the thread sanitizer one where it lets us.
 inline uintptr_t test_anchor() {
-  if (kThreadSanitizer) return 448 * kGiB;
+  if (EP_THREAD_SANITIZER) return 448 * kGiB;
   void* anchor = mmap(nullptr, kFrameBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (anchor == MAP_FAILED) return 0;
   munmap(anchor, kFrameBytes);

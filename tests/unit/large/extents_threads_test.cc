@@ -212,7 +212,7 @@ int exit_code_of(pid_t child) {
 }
 
 TEST_F(ExtentThreads, ForkAmongThem) {
-  if (kThreadSanitizer) {
+  if (EP_THREAD_SANITIZER) {
     GTEST_SKIP() << "the sanitizer allows a forked child of several threads next to nothing";
   }
   const uint64_t seed = chosen_seed();
