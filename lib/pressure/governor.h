@@ -13,9 +13,9 @@
 //                 kCritical   threads may have less at hand; no more huge pages
 //                 kEmergency  what this thread has at hand
 //               kWarning is watched only.
-// Forecast      a sample a second goes to forecast.h while anybody looks. Where it says that the
-//               third level will be crossed, the same is done from kWarning on, so that what is
-//               used is below that again.
+// Forecast      a sample a second goes to forecast.h while anybody looks, and each look between
+//               two of them a glance. Where it says that the third level will be crossed, the same
+//               is done from kWarning on, so that what is used is below that again.
 // Soft limit    of what the heap holds: what is above goes back, as far as it can, and one line
 //               says so once where that was not enough.
 // Threads       any, with no lock of ours held. One looks at a time, the others do not wait for it.
