@@ -27,9 +27,9 @@ namespace elasticpool {
 inline constexpr float kAlarmOn = 0.45F;
 inline constexpr float kAlarmSure = 0.70F;
 inline constexpr float kAlarmOff = 0.20F;
-inline constexpr float kAlarmOffBelow = 0.30F;
+inline constexpr float kAlarmOffBelow = 0.25F;
 inline constexpr uint32_t kAlarmRestS = 5;
-inline constexpr uint32_t kTooYoungS = 90;
+inline constexpr uint32_t kTooYoungS = kHorizonMaxS;
 inline constexpr uint32_t kStillS = 60;
 inline constexpr float kStillShare = 0.4F;
 inline constexpr float kStillBelowShare = 0.1F;

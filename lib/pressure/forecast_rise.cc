@@ -9,7 +9,7 @@ namespace {
 constexpr uint64_t kApartMs = 1000;
 // Shares of a band: what is no rise yet, and by how much turns differ.
 constexpr float kLeastShare = 0.05F;
-constexpr float kCeilingShare = 0.25F;
+constexpr float kCeilingShare = 0.5F;
 // Less than that share of its pace so far is a rest.
 constexpr float kRestShare = 0.25F;
 

@@ -5,8 +5,8 @@
 // Rise       from the last low on. It is over when usage has fallen or hardly risen for some
 //            seconds.
 // Belief     a rise goes on for about as long as it has lasted (Gott 1993), less kDoubtS: nothing
-//            in the first seconds says that it is not the tooth of a saw. It carries where the level
-//            is nearer than that, at the lesser of its paces of late and since its begin.
+//            in the first seconds says that it is not the tooth of a saw. It carries where the
+//            level is nearer than that, at the lesser of its paces of late and since its begin.
 // Ceiling    where usage has turned below the level and fallen by a band, the next rise may turn,
 //            too: none is believed before it is past that. It is kept for kCeilingS; usage that
 //            passes the level takes it away.
