@@ -14,7 +14,8 @@
 //            Off when for more than kAlarmRestS the chance was below kAlarmOff (kAlarmOffBelow
 //            where usage has turned higher up), or below kAlarmSure with usage still: an episode is
 //            not cut into pieces, and who stays just below the level is no episode.
-// Still      who moved by less than kStillShare of a band for kStillS.
+// Still      who moved by less than kStillShare of a band for kStillS, and came no nearer to the
+//            level than by kStillBelowShare of one.
 // Cost       tens of instructions.
 #pragma once
 

@@ -167,5 +167,37 @@ TEST(Alarms, OfAPlateauEnd) {
   }
 }
 
+// Half a point below it noise is enough.
+TEST(Alarms, OfAPlateauJustBelowTheLevelStay) {
+  Made made(7);
+  const Usage rise = made.ramp(20, 0.5);
+  const double risen_s = made.alarms_of(rise).alarmed_s;
+  const Alarms alarms = made.alarms_of(rise + made.flat(89.5, 150, 0.4));
+  EXPECT_EQ(alarms.count, 1U);
+  EXPECT_NEAR(alarms.alarmed_s, risen_s + 150, 1);
+}
+
+TEST(Alarms, BeginWithAGlanceAtTheSameLimit) {
+  const auto forecaster = std::make_unique<Forecaster>();
+  forecaster->configure(ForecastMethod::kMixed, kUsualLevelsPercent);
+  PressureSample sample{0, 0, kLimit, 0, 0, 0};
+  EXPECT_FALSE(forecaster->glance(sample)) << "before the first sample";
+  for (uint64_t s = 1; s <= 10; ++s) {
+    sample.now_ms = s * 1000;
+    sample.used_bytes = kLimit / 100 * (20 + 3 * s);
+    forecaster->observe(sample);
+    ASSERT_FALSE(forecaster->outlook().alarm) << s;
+  }
+  sample.now_ms += 500;
+  sample.used_bytes = kLimit / 100 * 80;
+  PressureSample other = sample;
+  other.limit_bytes = 2 * kLimit;
+  EXPECT_FALSE(forecaster->glance(other));
+  EXPECT_TRUE(forecaster->glance(sample));
+  EXPECT_TRUE(forecaster->outlook().alarm);
+  EXPECT_FALSE(forecaster->glance(sample)) << "it is on already";
+  EXPECT_EQ(forecaster->outlook().alarms, 1U);
+}
+
 }  // namespace
 }  // namespace elasticpool
