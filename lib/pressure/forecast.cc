@@ -72,6 +72,17 @@ float Forecaster::most_of(uint32_t latest_s) const {
   return *std::max_element(latest.oldest, latest.oldest + latest.count);
 }
 
+bool Forecaster::moves(float band) const {
+  const Series latest = usage().latest(kStillS);
+  const auto [least, most] = std::minmax_element(latest.oldest, latest.oldest + latest.count);
+  return *most - *least >= kStillShare * band || *most >= level(2) - kStillBelowShare * band;
+}
+
+void Forecaster::note_rise(const PressureSample& sample) {
+  rise_.note(sample.now_ms, units_of(sample.used_bytes), limited() ? level(2) : 0,
+             kBandShare * whole());
+}
+
 void Forecaster::settle_one(uint64_t ended_s) {
   const float band = kBandShare * whole();
   for (uint32_t h = 0; h < kHorizons; ++h) {
@@ -115,7 +126,9 @@ void Forecaster::foresee(bool new_second) {
     made.peak = peak;
     made.allowed = now.allowed;
   }
-  const CrossingSigns signs{now.last, peak, most_of(kLookBackS), now.level, now.band, seconds_};
+  const CrossingSigns signs{
+      now.last, peak,        most_of(kLookBackS), now.level,           now.band,
+      seconds_, moves(band), rise_.carries(),     rise_.past_ceiling()};
   crossing_.judge(signs, mixed_, new_second);
 }
 
@@ -147,7 +160,17 @@ void Forecaster::observe(const PressureSample& sample) {
     advance(now_s - now_s_);
   }
   usage_[kHistoryS - 1] = used;
+  note_rise(sample);
   foresee(new_second);
+}
+
+bool Forecaster::glance(const PressureSample& sample) {
+  // Another limit is another level: the next sample's concern.
+  if (seconds_ == 0 || !limited() || units_of(sample.limit_bytes) != limit_) return false;
+  note_rise(sample);
+  const uint32_t before = crossing_.alarms();
+  crossing_.judge_rise(rise_.carries());
+  return crossing_.alarms() != before;
 }
 
 // Along straight pieces through the centres, and on as between the last two.

@@ -16,7 +16,7 @@
 // Threads    the caller's concern: one at a time, outlook() included.
 // Errors     none: figures of any size and in any order give an outlook without NaN or overflow.
 // Cost       22 KiB (a static_assert bounds it at 24). observe() 20 to 30 microseconds, of them 1
-//            for what came true; on 7 KiB of stack. outlook() next to nothing.
+//            for what came true; on 7 KiB of stack. outlook() and glance() next to nothing.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,7 @@
 #include "pressure/forecast_crossing.h"
 #include "pressure/forecast_experts.h"
 #include "pressure/forecast_mix.h"
+#include "pressure/forecast_rise.h"
 
 namespace elasticpool {
 
@@ -70,6 +71,9 @@ class Forecaster {
   void ask_only(uint32_t experts) { asked_ = experts; }
 
   void observe(const PressureSample& sample);
+  // Between samples, as often as one likes: only whether a rise carries over the third level is
+  // judged. True: an alarm has begun.
+  bool glance(const PressureSample& sample);
   Outlook outlook() const;
   // As if nothing had ever been seen; the configuration stays.
   void reset();
@@ -92,6 +96,8 @@ class Forecaster {
   void advance(uint64_t seconds);
   void settle_one(uint64_t ended_s);
   float most_of(uint32_t latest_s) const;
+  bool moves(float band) const;
+  void note_rise(const PressureSample& sample);
   void foresee(bool new_second);
   uint32_t seconds_to(float amount) const;
   PressureTrend trend() const;
@@ -105,6 +111,7 @@ class Forecaster {
   float flow_ = 0;  // allocated less released, MiB a second, of late
   float net_ = 0;   // the same in total
   Crossing crossing_ = {};
+  Rise rise_ = {};
   Mixed mixed_[kHorizons] = {};
   HorizonMix mixes_[kHorizons] = {};
   float usage_[kHistoryS] = {};  // MiB, the last at the end

@@ -62,25 +62,36 @@ float Crossing::chance_of(const CrossingSigns& signs, const Mixed (&mixed)[kHori
                   kChanceYoung * (1 - known));
 }
 
-void Crossing::raise_or_end(bool new_second) {
-  if (!alarm_) {
-    alarm_ = steady_ >= kAlarmOn || chance_ >= kAlarmSure;
-    alarms_ += alarm_ ? 1 : 0;
-    rest_s_ = 0;
-    return;
-  }
-  if (chance_ >= kAlarmOff) {
-    rest_s_ = 0;
-  } else if (new_second) {
-    ++rest_s_;
-    alarm_ = rest_s_ <= kAlarmRestS;
-  }
+bool Crossing::is_due(const CrossingSigns& signs) const {
+  if (signs.level > 0 && signs.last >= signs.level) return true;
+  if (!signs.moves || (steady_ < kAlarmOn && chance_ < kAlarmSure)) return false;
+  return signs.known_s >= kTooYoungS ||
+         (signs.past_ceiling && signs.last >= signs.level - signs.band);
+}
+
+bool Crossing::holds(const CrossingSigns& signs) const {
+  if (chance_ >= kAlarmSure) return true;
+  return signs.moves && chance_ >= (signs.past_ceiling ? kAlarmOff : kAlarmOffBelow);
+}
+
+void Crossing::judge_rise(bool carries) {
+  if (!carries) return;
+  alarms_ += alarm_ ? 0 : 1;
+  alarm_ = true;
+  rest_s_ = 0;
 }
 
 void Crossing::judge(const CrossingSigns& signs, const Mixed (&mixed)[kHorizons], bool new_second) {
   chance_ = chance_of(signs, mixed);
   if (new_second) steady_ += kSmoothing * (chance_ - steady_);
-  raise_or_end(new_second);
+  judge_rise(signs.carries || (!alarm_ && is_due(signs)));
+  if (!alarm_ || signs.carries) return;
+  if (holds(signs)) {
+    rest_s_ = 0;
+  } else if (new_second) {
+    ++rest_s_;
+    alarm_ = rest_s_ <= kAlarmRestS;
+  }
 }
 
 }  // namespace elasticpool

@@ -7,9 +7,15 @@
 // Peak       the highest of the forecasts is not the highest usage: by how much the true peak was
 //            above, in scales, is learnt from the seconds that are over, mean and spread. So who
 //            stays just below the level for minutes is no longer feared for.
-// Alarm      on when the chance stays at kAlarmOn for some seconds, or at once when it is
-//            kAlarmSure; off when it was below kAlarmOff for more than kAlarmRestS: an episode is
-//            not cut into pieces.
+// Alarm      on at once at the level, or where the rise carries (forecast_rise.h). Else while usage
+//            moves, when the chance stays at kAlarmOn for some seconds or is kAlarmSure; but with
+//            less than kTooYoungS of history no chance says much: then only within a band of the
+//            level, and above where usage has turned.
+//            Off when for more than kAlarmRestS the chance was below kAlarmOff (kAlarmOffBelow
+//            where usage has turned higher up), or below kAlarmSure with usage still: an episode is
+//            not cut into pieces, and who stays just below the level is no episode.
+// Still      who moved by less than kStillShare of a band for kStillS, and came no nearer to the
+//            level than by kStillBelowShare of one.
 // Cost       tens of instructions.
 #pragma once
 
@@ -22,7 +28,12 @@ namespace elasticpool {
 inline constexpr float kAlarmOn = 0.45F;
 inline constexpr float kAlarmSure = 0.70F;
 inline constexpr float kAlarmOff = 0.20F;
+inline constexpr float kAlarmOffBelow = 0.25F;
 inline constexpr uint32_t kAlarmRestS = 5;
+inline constexpr uint32_t kTooYoungS = kHorizonMaxS;
+inline constexpr uint32_t kStillS = 60;
+inline constexpr float kStillShare = 0.4F;
+inline constexpr float kStillBelowShare = 0.1F;
 // How far back the highest usage is looked for.
 inline constexpr uint32_t kLookBackS = 300;
 
@@ -34,6 +45,9 @@ struct CrossingSigns {
   float level;  // 0: none
   float band;
   uint32_t known_s;  // of history
+  bool moves;
+  bool carries;
+  bool past_ceiling;
 };
 
 // All zero at first.
@@ -41,6 +55,8 @@ class Crossing {
  public:
   // Any number of times a second; time passes where `new_second` says so.
   void judge(const CrossingSigns& signs, const Mixed (&mixed)[kHorizons], bool new_second);
+  // Between two of them.
+  void judge_rise(bool carries);
   // The longest pledge has come due; `most` was used since it was made.
   void settle(const Pledge& pledge, float most);
 
@@ -50,7 +66,8 @@ class Crossing {
 
  private:
   float chance_of(const CrossingSigns& signs, const Mixed (&mixed)[kHorizons]) const;
-  void raise_or_end(bool new_second);
+  bool is_due(const CrossingSigns& signs) const;
+  bool holds(const CrossingSigns& signs) const;
   // Of the true peak above the forecasts', in scales.
   float excess_mean() const;
   float excess_spread() const;

@@ -84,7 +84,7 @@ class Governor {
  private:
   void look_now(uint64_t now_ms);
   uint64_t granted_since_last_look() const;
-  void sample(uint64_t now_ms);
+  void foresee(uint64_t now_ms);
   void follow_group_limit();
   uint64_t wanted_bytes(uint64_t expected_bytes) const;
   PressureLevel rise(uint64_t expected_bytes);
@@ -223,7 +223,7 @@ void Governor::look_now(uint64_t now_ms) {
     read_limits();
     if (now_.reading.source != MemorySource::kNone) {
       expected = expected_bytes(now_.reading.used_bytes, granted_bytes, now_.reading.limit_bytes);
-      if (now_ms - sampled_ms_ >= kSampleMs) sample(now_ms);
+      foresee(now_ms);
     }
   }
   now_.held_bytes = held_bytes();
@@ -260,16 +260,21 @@ uint64_t Governor::wanted_bytes(uint64_t expected_bytes) const {
   return std::max(wanted, std::min(ahead_bytes, wanted + bite_bytes));
 }
 
-void Governor::sample(uint64_t now_ms) {
+void Governor::foresee(uint64_t now_ms) {
+  const PressureSample sample = {.now_ms = now_ms,
+                                 .used_bytes = now_.reading.used_bytes,
+                                 .limit_bytes = now_.reading.limit_bytes,
+                                 .live_bytes = held_bytes(),
+                                 .allocated_bytes = 0,
+                                 .released_bytes = 0};
+  if (now_ms - sampled_ms_ < kSampleMs) {
+    if (!is_forked_ && g_forecaster.glance(sample)) now_.outlook = g_forecaster.outlook();
+    return;
+  }
   if (is_forked_) g_forecaster.reset();
   is_forked_ = false;
   sampled_ms_ = now_ms;
-  g_forecaster.observe({.now_ms = now_ms,
-                        .used_bytes = now_.reading.used_bytes,
-                        .limit_bytes = now_.reading.limit_bytes,
-                        .live_bytes = held_bytes(),
-                        .allocated_bytes = 0,
-                        .released_bytes = 0});
+  g_forecaster.observe(sample);
   now_.outlook = g_forecaster.outlook();
   now_.is_forecast = true;
 }

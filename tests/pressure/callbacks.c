@@ -3,6 +3,8 @@
 //   callbacks errors       the codes; 16 pairs and no more; a size of 0; less than the whole struct
 //   callbacks reenter      a callback allocates, frees, asks, registers and unregisters; it is
 //                          never called within itself
+//   callbacks libc         where libc makes the request (strdup), it is called behind the program's
+//                          own next one
 //   callbacks off-self     it may unregister itself, and is not called any more
 //   callbacks order        they come in the order in which they were registered
 //   callbacks wanted       what is wanted is enough: when it is freed the level is below HIGH
@@ -101,6 +103,44 @@ static void reenter(void) {
   work_until(were_some_calls);
   EXPECT(pressure_now().callbacks >= 5);
   EXPECT(ep_off_pressure(come_and_go, &g_calls) == 0);
+}
+
+// --- libc ---
+
+static _Thread_local bool g_in_libc;
+static atomic_uint g_calls_in_libc;
+
+static void see_who_asks(const struct ep_pressure* pressure, uint64_t wanted_bytes,
+                         void* argument) {
+  enter(pressure);
+  (void)wanted_bytes;
+  (void)argument;
+  if (g_in_libc) atomic_fetch_add(&g_calls_in_libc, 1);
+  leave();
+}
+
+// Each string makes the heap grow; the block behind it does not, is the program's own, and comes
+// from no magazine.
+static void libc(void) {
+  enum { kStringBytes = 500 * kKiB, kStrings = 160, kOwnBytes = 100 * kKiB };
+  static char* strings[kStrings];
+  char* text = (char*)filled(kStringBytes, 'x');
+  text[kStringBytes - 1] = '\0';
+  EXPECT(ep_on_pressure(see_who_asks, &g_calls) == 0);
+  press_to_mib(kRelaxedMib);
+  unsigned made = 0;
+  for (; made < kStrings && atomic_load(&g_calls) < 2; ++made) {
+    g_in_libc = true;
+    strings[made] = strdup(text);
+    g_in_libc = false;
+    EXPECT(strings[made] != NULL);
+    check_and_free(filled(kOwnBytes, made), kOwnBytes, made);
+  }
+  EXPECT(atomic_load(&g_calls_in_libc) == 0);
+  EXPECT(atomic_load(&g_calls) >= 1);
+  EXPECT(ep_off_pressure(see_who_asks, &g_calls) == 0);
+  while (made > 0) free(strings[--made]);
+  free(text);
 }
 
 // --- off-self ---
@@ -283,9 +323,9 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     void (*run)(void);
-  } kModes[] = {{"errors", errors},   {"reenter", reenter}, {"off-self", off_self},
-                {"order", order},     {"wanted", wanted},   {"off-thread", off_thread},
-                {"threads", threads}, {"rate", rate}};
+  } kModes[] = {{"errors", errors},         {"reenter", reenter}, {"libc", libc},
+                {"off-self", off_self},     {"order", order},     {"wanted", wanted},
+                {"off-thread", off_thread}, {"threads", threads}, {"rate", rate}};
   EXPECT(argc == 2);
   need_pressure_functions();
   for (size_t i = 0; i < sizeof kModes / sizeof *kModes; ++i) {

@@ -11,7 +11,7 @@ constexpr float kBand = 10;
 
 struct Scene {
   Crossing crossing;
-  CrossingSigns signs{50, 50, 50, kLevel, kBand, 600};
+  CrossingSigns signs{50, 50, 50, kLevel, kBand, 600, true, false, true};
   Mixed mixed[kHorizons] = {};
 
   Scene() {
@@ -98,6 +98,81 @@ TEST(Alarm, DoesNotFlicker) {
   scene.chance(kLevel);
   EXPECT_TRUE(scene.crossing.alarm()) << "at the level at once";
   EXPECT_EQ(scene.crossing.alarms(), 2U);
+}
+
+TEST(Alarm, BeginsWithARiseThatCarriesAndLastsAsLongAsThat) {
+  Scene scene;
+  scene.signs.known_s = 10;
+  scene.signs.carries = true;
+  EXPECT_LT(scene.chance(50), kAlarmOff);
+  EXPECT_TRUE(scene.crossing.alarm());
+  for (int i = 0; i < 100; ++i) scene.chance(50);
+  EXPECT_TRUE(scene.crossing.alarm());
+  scene.signs.carries = false;
+  for (uint32_t s = 0; s <= kAlarmRestS; ++s) scene.chance(50);
+  EXPECT_FALSE(scene.crossing.alarm());
+  scene.crossing.judge_rise(false);
+  EXPECT_FALSE(scene.crossing.alarm());
+  scene.crossing.judge_rise(true);
+  scene.crossing.judge_rise(true);
+  EXPECT_TRUE(scene.crossing.alarm()) << "between samples";
+  EXPECT_EQ(scene.crossing.alarms(), 2U);
+}
+
+TEST(Alarm, OfWhomLittleIsKnownWaitsForTheLevel) {
+  for (const uint32_t known_s : {5U, kTooYoungS - 1, kTooYoungS}) {
+    for (const bool past_ceiling : {false, true}) {
+      Scene scene;
+      scene.signs.known_s = known_s;
+      scene.signs.past_ceiling = past_ceiling;
+      scene.signs.last = kLevel - kBand - 1;
+      for (int i = 0; i < 30; ++i) scene.chance(120, 1);
+      EXPECT_EQ(scene.crossing.alarm(), known_s >= kTooYoungS) << known_s;
+      scene.signs.last = kLevel - kBand;
+      scene.chance(120, 1);
+      EXPECT_EQ(scene.crossing.alarm(), known_s >= kTooYoungS || past_ceiling) << known_s;
+      scene.signs.last = kLevel;
+      scene.chance(120, 1);
+      EXPECT_TRUE(scene.crossing.alarm()) << known_s;
+    }
+  }
+}
+
+TEST(Alarm, OfWhoIsStillEndsAndDoesNotBegin) {
+  Scene scene;
+  scene.signs.last = 85;
+  scene.signs.moves = false;
+  for (int i = 0; i < 30; ++i) scene.chance(88, 0.8F);
+  ASSERT_GT(scene.crossing.chance(), kAlarmOn);
+  ASSERT_LT(scene.crossing.chance(), kAlarmSure);
+  EXPECT_FALSE(scene.crossing.alarm());
+  scene.signs.moves = true;
+  scene.chance(88, 0.8F);
+  EXPECT_TRUE(scene.crossing.alarm());
+  scene.signs.moves = false;
+  for (uint32_t s = 0; s < kAlarmRestS; ++s) scene.chance(88, 0.8F);
+  EXPECT_TRUE(scene.crossing.alarm());
+  scene.chance(88, 0.8F);
+  EXPECT_FALSE(scene.crossing.alarm());
+}
+
+TEST(Alarm, EndsEarlierBelowWhereUsageHasTurned) {
+  Scene other;
+  other.signs.last = 79;
+  float peak = 79;
+  while (other.chance(peak) < (kAlarmOff + kAlarmOffBelow) / 2) peak += 0.1F;
+  for (const bool past_ceiling : {true, false}) {
+    Scene scene;
+    scene.signs.last = 80;
+    for (int i = 0; i < 30; ++i) scene.chance(110, 1);
+    ASSERT_TRUE(scene.crossing.alarm());
+    scene.signs.past_ceiling = past_ceiling;
+    scene.signs.last = 79;
+    for (uint32_t s = 0; s <= kAlarmRestS; ++s) scene.chance(peak);
+    ASSERT_GT(scene.crossing.chance(), kAlarmOff);
+    ASSERT_LT(scene.crossing.chance(), kAlarmOffBelow);
+    EXPECT_EQ(scene.crossing.alarm(), past_ceiling);
+  }
 }
 
 }  // namespace
