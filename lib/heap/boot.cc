@@ -1,6 +1,7 @@
 // See boot.h.
 #include "heap/boot.h"
 
+#include "base/annotations.h"
 #include "base/die.h"
 #include "base/lock.h"
 #include "base/reclaimer.h"

@@ -1,4 +1,5 @@
-// What the kernel and the service manager say of memory that is short, and the helper's sleep on it.
+// What the kernel and the service manager say of memory that is short, and the helper's sleep on
+// it.
 //
 // What it is  a PressureWatch (os/memory_pressure.h) for the helper thread. While the helper works
 //             it asks after each of its seconds what has happened in it. When it sleeps for long it

@@ -1,8 +1,9 @@
 // The service manager says that memory is short (systemd.io/MEMORY_PRESSURE), and the helper hears
 // it; a program that closes the descriptors it knows nothing of loses nothing and waits for nobody.
 //
-//   service told SECONDS      a line on the FIFO that MEMORY_PRESSURE_WATCH names leads to a call of
-//                             the listener, though the limit is far, and to free memory going back
+//   service told SECONDS      a line on the FIFO that MEMORY_PRESSURE_WATCH names leads to a call
+//                             of the listener, though the limit is far, and to free memory going
+//                             back
 //   service refused SECONDS   MEMORY_PRESSURE_WATCH=/dev/null: nothing is opened for it
 //   service closed SECONDS    all descriptors but the first three are closed: the program's last
 //                             join returns, and there is one thread

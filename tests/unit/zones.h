@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "base/annotations.h"
 #include "base/bits.h"
 #include "fake_vm.h"
 #include "pagemap/zone.h"

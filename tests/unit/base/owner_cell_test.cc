@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <thread>
 
+#include "base/annotations.h"
 
 namespace elasticpool {
 namespace {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/annotations.h"
 #include "base/surplus_gauge.h"
 #include "blocks.h"
 #include "fresh_process.h"

@@ -1,7 +1,8 @@
 // pressure/governor.h over hooks that note what they are asked for.
 //
-// Not here     limits of a control group (group_is_hard): those need a group of the test's own. What
-//              the kernel and the service manager say: governor_shortage_test.cc.
+// Not here     limits of a control group (group_is_hard): those need a group of the test's own.
+//              What the kernel and the service manager say: governor_shortage_test.cc; whom
+//              requests of libc's own ask: governor_edge_test.cc.
 #include "pressure/governor.h"
 
 #include <algorithm>
