@@ -151,9 +151,7 @@ bool sleep_for_long(uint64_t* deaf_ms) {
 
 void rest() { governor_heed(rest_with_hints(kRoundMs, g_caretaker_call, Call::kBusy)); }
 
-void run() {
-  g_hooks.enter();
-  open_hints();
+void work_until_told() {
   Rounds rounds;
   unsigned alone = 0;
   unsigned quiet = 0;
@@ -181,6 +179,14 @@ void run() {
   }
   let_go(g_hooks.bound_bytes());
   g_running.store(false, std::memory_order_relaxed);
+}
+
+void run() {
+  g_hooks.enter();
+  open_hints();
+  work_until_told();
+  // Whoever starts the next helper waits for our end first.
+  close_hints();
 }
 
 bool may_start() {
@@ -249,7 +255,7 @@ void caretaker_note_end(size_t threads_left) {
   if (!guard.taken() || !g_to_wait_for.load(std::memory_order_relaxed)) return;
   // order[caretaker-asleep]: with what it sleeps on.
   const uint32_t call = g_caretaker_call.exchange(Call::kStop, std::memory_order_acquire);
-  // Who cannot hear it ends when he does: nobody waits an hour for that.
+  // Who cannot hear it ends when it does: nobody waits ten minutes for that.
   if (!wake_helper(g_caretaker_call) && call != Call::kBusy) return;
   wait_for_thread();
   g_to_wait_for.store(false, std::memory_order_relaxed);

@@ -49,6 +49,8 @@ void note_service_manager(const char* const* environment) {
 
 void open_hints() { open_sources(false); }
 
+void close_hints() { g_pressure_watch.close(); }
+
 void arm_hints() { open_sources(true); }
 
 PressureEvents rest_with_hints(uint64_t ms, std::atomic<uint32_t>& word, uint32_t value) {

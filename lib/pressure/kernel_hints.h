@@ -24,8 +24,9 @@ namespace elasticpool {
 // MEMORY_PRESSURE_WRITE). Copied; what is too long for its place is as if it were not there.
 void note_service_manager(const char* const* environment);
 
-// The helper, when it begins.
+// The helper, when it begins and ends.
 void open_hints();
+void close_hints();
 // For so long, while word == value; may end early. What has happened meanwhile.
 PressureEvents rest_with_hints(uint64_t ms, std::atomic<uint32_t>& word, uint32_t value);
 // Before a long rest: with triggers, and for the limits of now.

@@ -52,6 +52,17 @@ static void end(pthread_t thread) {
   EXPECT(count_threads() == 1);
 }
 
+static bool has_open(const char* file) {
+  struct stat wanted, found;
+  EXPECT(stat(file, &wanted) == 0);
+  for (int fd = 0; fd < 4096; ++fd) {
+    if (fstat(fd, &found) == 0 && found.st_ino == wanted.st_ino && found.st_dev == wanted.st_dev) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static int told(void) {
   EXPECT(ep_on_pressure(on_pressure, &g_calls) == 0);
   const pthread_t thread = begin();
@@ -71,7 +82,9 @@ static int told(void) {
   while (resident_kib() > (kHeapMib - kFreeMib + 16) * kKiB) usleep(10000);
   while (pressure_now().shortages < 2) usleep(10000);
   EXPECT(atomic_load(&g_calls) == calls);
+  EXPECT(has_open(getenv("MEMORY_PRESSURE_WATCH")));
   end(thread);
+  EXPECT(!has_open(getenv("MEMORY_PRESSURE_WATCH")));
   return 0;
 }
 
