@@ -104,6 +104,9 @@ It is compared with what is used whenever the heap has grown by a share of the r
 and once a second in a process that has threads and a large heap.
 From the level high on (80 % of the limit) free memory goes back to the system, then pages inside
 slabs on which only free blocks lie; then the program is asked.
+Such a process also hears the service manager
+.Pq Lk https://systemd.io/MEMORY_PRESSURE/ ,
+and stalls that the kernel tells of.
 .Bl -tag -width Ds
 .It Fn ep_on_pressure
 registers a function that is called when memory is scarce or will be, with the number of bytes that
@@ -126,7 +129,11 @@ Sizes are bytes, or have one of the suffixes K, M, G and T for powers of 1024.
 .Bl -tag -width Ds
 )";
 
-constexpr const char* kLibraryTail = R"(.El
+constexpr const char* kLibraryTail = R"(.It Ev MEMORY_PRESSURE_WATCH , MEMORY_PRESSURE_WRITE
+Set by a service manager: a file, FIFO or socket on which it says that memory is short, and what is
+to be written to it first, in Base64.
+Not used in a program that runs with more rights than its caller.
+.El
 .Sh STATISTICS
 The report of
 .Ev MEMPOOL_STATS
