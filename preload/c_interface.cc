@@ -43,8 +43,23 @@ size_t power_of_two_above(size_t align) {
   return is_power_of_two(align) ? align : size_t{1} << ceil_log2(align == 0 ? 1 : align);
 }
 
-void* allocate_aligned(size_t align, size_t bytes) {
-  return or_enomem(heap_allocate_aligned(bytes, align));
+// Where it is asked from, in line.
+EP_ALWAYS_INLINE void* allocate_aligned(size_t align, size_t bytes) {
+  void* block = or_enomem(heap_allocate_aligned(bytes, align));
+  work_at_edge(__builtin_return_address(0));
+  return block;
+}
+
+EP_NOINLINE void* calloc_large(size_t bytes, const void* caller) {
+  void* block = or_enomem(heap_allocate_zeroed(bytes));
+  work_at_edge(caller);
+  return block;
+}
+
+EP_NOINLINE void* realloc_large(void* block, size_t bytes, const void* caller) {
+  void* moved = or_enomem(heap_reallocate(block, bytes));
+  work_at_edge(caller);
+  return moved;
 }
 
 }  // namespace
@@ -60,6 +75,7 @@ EP_EXPORT void free(void* block) noexcept { elasticpool::free_block(block); }
 EP_EXPORT void* calloc(size_t count, size_t bytes) noexcept {
   size_t total = 0;
   if (EP_UNLIKELY(__builtin_mul_overflow(count, bytes, &total))) return or_enomem(nullptr);
+  if (EP_UNLIKELY(total > kSlabBytesMax)) return calloc_large(total, __builtin_return_address(0));
   return or_enomem(elasticpool::heap_allocate_zeroed(total));
 }
 
@@ -67,6 +83,9 @@ EP_EXPORT void* realloc(void* block, size_t bytes) noexcept {
   if (EP_UNLIKELY(bytes == 0 && block != nullptr)) {
     free(block);
     return nullptr;
+  }
+  if (EP_UNLIKELY(bytes > kSlabBytesMax)) {
+    return realloc_large(block, bytes, __builtin_return_address(0));
   }
   return or_enomem(elasticpool::heap_reallocate(block, bytes));
 }
@@ -80,6 +99,7 @@ EP_EXPORT void* reallocarray(void* block, size_t count, size_t bytes) noexcept {
 EP_EXPORT int posix_memalign(void** result, size_t align, size_t bytes) noexcept {
   if (align % sizeof(void*) != 0 || !elasticpool::is_power_of_two(align)) return EINVAL;
   void* block = elasticpool::heap_allocate_aligned(bytes, align);
+  elasticpool::work_at_edge(__builtin_return_address(0));
   if (block == nullptr) return ENOMEM;
   *result = block;
   return 0;

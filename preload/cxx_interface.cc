@@ -83,9 +83,11 @@ bool may_wrap(size_t bytes, std::align_val_t align) {
   return bytes > kRequestBytesMax - static_cast<size_t>(align);
 }
 
-void* new_aligned(size_t bytes, std::align_val_t align, const char* name, const char* plain_name) {
+EP_NOINLINE void* new_aligned(size_t bytes, std::align_val_t align, const char* name,
+                              const char* plain_name) {
   using Function = void* (*)(size_t, std::align_val_t);
   void* block = heap_allocate_aligned(bytes, static_cast<size_t>(align));
+  work_at_edge(__builtin_return_address(0));
   if (EP_LIKELY(block != nullptr)) return block;
   if (may_wrap(bytes, align)) return new_slow(bytes, plain_name);
   const auto form = cxx_library<Function>(name);
@@ -93,10 +95,11 @@ void* new_aligned(size_t bytes, std::align_val_t align, const char* name, const 
                          : call_new_handlers_or_throw(bytes, static_cast<size_t>(align));
 }
 
-void* nothrow_aligned(size_t bytes, std::align_val_t align, const char* name,
-                      const char* plain_name) {
+EP_NOINLINE void* nothrow_aligned(size_t bytes, std::align_val_t align, const char* name,
+                                  const char* plain_name) {
   using Function = void* (*)(size_t, std::align_val_t, const std::nothrow_t&);
   void* block = heap_allocate_aligned(bytes, static_cast<size_t>(align));
+  work_at_edge(__builtin_return_address(0));
   if (EP_LIKELY(block != nullptr)) return block;
   if (may_wrap(bytes, align)) return nothrow_slow(bytes, plain_name);
   const auto form = cxx_library<Function>(name);

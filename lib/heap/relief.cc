@@ -10,6 +10,7 @@
 #include "heap/thread.h"
 #include "large/extents.h"
 #include "magazine/thread_cache.h"
+#include "os/libc_text.h"
 #include "percpu/cpu_cache.h"
 #include "pressure/alerts.h"
 #include "tune/options.h"
@@ -71,6 +72,11 @@ uint64_t bytes_of_limit(uint64_t value) {
 }
 
 }  // namespace
+
+void look_within_request() {
+  // In a program that is linked with all of us no edge is known to be the program's own.
+  can_tell_libc_text() ? governor_look_within_request() : governor_look();
+}
 
 void start_governor() {
   const Options& chosen = options();

@@ -2,8 +2,8 @@
 //
 // Ours       all eventfds are one file to fstat. This one is marked as no program does it, by
 //            O_APPEND: a number that the program has taken for its own is left alone.
-// Threads    signal(): any, at any time; of a close() meanwhile it knows by asking the kernel. The
-//            others: the owner's.
+// Threads    signal(): any, at any time; of a close() before it knows by asking the kernel, of
+//            one between the question and the write it does not. The others: the owner's.
 // Errors     what cannot be done is not done: the owner wakes by his timeout.
 // Cost       signal(): three system calls.
 #pragma once

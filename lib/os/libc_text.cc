@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace elasticpool {
 namespace {
@@ -20,6 +21,7 @@ struct Range {
 constexpr size_t kRanges = 3;
 constinit Range g_ranges[kRanges];
 constinit bool g_is_known = false;
+constinit bool g_can_tell = false;
 
 uintptr_t address_in(size_t index) {
   switch (index) {
@@ -48,10 +50,14 @@ bool holds(const Range& range, uintptr_t address) {
   return address >= range.start && address < range.end;
 }
 
-int visit(dl_phdr_info* info, size_t /*bytes*/, void* /*context*/) {
+// The program comes first.
+int visit(dl_phdr_info* info, size_t /*bytes*/, void* is_first) {
   const Range range = range_of(*info);
+  const bool is_program = std::exchange(*static_cast<bool*>(is_first), false);
   for (size_t i = 0; i < kRanges; ++i) {
-    if (holds(range, address_in(i))) g_ranges[i] = range;
+    if (!holds(range, address_in(i))) continue;
+    g_ranges[i] = range;
+    if (is_program) g_can_tell = false;
   }
   return 0;
 }
@@ -59,7 +65,10 @@ int visit(dl_phdr_info* info, size_t /*bytes*/, void* /*context*/) {
 }  // namespace
 
 void libc_text_boot() {
-  dl_iterate_phdr(visit, nullptr);
+  bool is_first = true;
+  g_can_tell = true;
+  dl_iterate_phdr(visit, &is_first);
+  for (const Range& range : g_ranges) g_can_tell = g_can_tell && range.end != 0;
   g_is_known = true;
 }
 
@@ -70,5 +79,7 @@ bool is_libc_text(const void* code) {
   }
   return false;
 }
+
+bool can_tell_libc_text() { return g_can_tell; }
 
 }  // namespace elasticpool

@@ -346,8 +346,8 @@ void PressureWatch::handle(Source source, short happened, PressureEvents* events
   *fired[source] = true;
 }
 
-PressureEvents PressureWatch::wait(uint64_t timeout_ms, std::atomic<uint32_t>& word,
-                                   uint32_t value) {
+PressureEvents PressureWatch::wait(uint64_t timeout_ms, std::atomic<uint32_t>& word, uint32_t value,
+                                   Hears hears) {
   PressureEvents events;
   pollfd set[kSourceCount + 2];
   for (size_t i = 0; i < kSourceCount; ++i) {
@@ -355,7 +355,9 @@ PressureEvents PressureWatch::wait(uint64_t timeout_ms, std::atomic<uint32_t>& w
     const long fd = watched.is_polled ? watched.file.verified() : -1;
     if (watched.is_polled && failed(fd)) lose(static_cast<Source>(i), &events);
     // A negative one is passed over.
-    set[i] = {static_cast<int>(fd), watched.is_stream ? short{POLLIN} : short{POLLPRI}, 0};
+    const bool is_heard = hears == Hears::kAll || i == kService;
+    set[i] = {is_heard ? static_cast<int>(fd) : -1,
+              watched.is_stream ? short{POLLIN} : short{POLLPRI}, 0};
   }
   pollfd& threshold = set[kSourceCount];
   pollfd& woken = set[kSourceCount + 1];
@@ -365,8 +367,10 @@ PressureEvents PressureWatch::wait(uint64_t timeout_ms, std::atomic<uint32_t>& w
   woken = {static_cast<int>(wake_.verified()), POLLIN, 0};
   events.lost = events.lost || (had_threshold && threshold.fd < 0) || (had_wake && woken.fd < 0);
   if (events.lost) return events;
-  if (woken.fd < 0 || polled_count() == 0) {
-    sleep_ms(timeout_ms, word, value);
+  if (hears == Hears::kServiceOnly) threshold.fd = -1;
+  // Without an eventfd one may look, but not sleep on it.
+  if ((woken.fd < 0 && timeout_ms != 0) || polled_count() == 0) {
+    if (timeout_ms != 0) sleep_ms(timeout_ms, word, value);
     return events;
   }
   // Changed before the eventfd was there to say so.

@@ -94,6 +94,15 @@ struct PressureEvents {
   bool lost = false;          // a source has failed and is closed
 
   constexpr bool operator==(const PressureEvents&) const = default;
+  constexpr void add(const PressureEvents& other) {
+    woken = woken || other.woken;
+    service = service || other.service;
+    group_stall = group_stall || other.group_stall;
+    system_stall = system_stall || other.system_stall;
+    group_events = group_events || other.group_events;
+    threshold = threshold || other.threshold;
+    lost = lost || other.lost;
+  }
 };
 
 class PressureWatch {
@@ -107,8 +116,11 @@ class PressureWatch {
   void open(const PressureSources& sources);
   void close();
 
-  // Sleeps while word == value, and nothing happens. May end early.
-  PressureEvents wait(uint64_t timeout_ms, std::atomic<uint32_t>& word, uint32_t value);
+  // Sleeps while word == value, and nothing happens. May end early. What others than the service
+  // manager say is left for the next wait where only it is heard.
+  enum class Hears : uint8_t { kAll, kServiceOnly };
+  PressureEvents wait(uint64_t timeout_ms, std::atomic<uint32_t>& word, uint32_t value,
+                      Hears hears = Hears::kAll);
   // After the word was changed. False where the program has closed the eventfd: a wait that polls
   // it does not end by this.
   bool wake(std::atomic<uint32_t>& word) const;

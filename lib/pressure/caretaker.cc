@@ -28,6 +28,9 @@ constexpr uint64_t kRoundMs = 1000;
 // After so many in which nothing changed it sleeps until something does.
 constexpr unsigned kQuietRounds = 60;
 constexpr uint64_t kDeafMsMax = 60000;
+// What goes back at once: meanwhile whoever wants frames waits for their lock.
+constexpr size_t kBiteBytes = size_t{16} << 20;
+constexpr uint64_t kPauseMs = 1;
 // Less than that, free in a tier, is not worth a system call.
 constexpr size_t kRestBytes = size_t{1} << 20;
 // Rounds in a row that find one thread, before the caretaker leaves.
@@ -48,6 +51,8 @@ constinit std::atomic<bool> g_running{false};
 constinit std::atomic<bool> g_busy{false};
 // It was started, and nobody has waited for its end yet; read without the guard as well.
 constinit std::atomic<bool> g_to_wait_for{false};
+// It may sleep on descriptors, which the program may have closed: then it hears nobody.
+constinit std::atomic<bool> g_sleeps_on_descriptors{false};
 constinit uint64_t g_starts = 0;
 constinit uint64_t g_first_start_ms = 0;
 
@@ -86,9 +91,15 @@ class Rounds {
   }
 
  private:
-  static void give_back(size_t tier, size_t keep_bytes) {
-    g_hooks.tiers[tier].release(keep_bytes);
-    g_hooks.tiers[tier].least_free_bytes();  // what went is no low water
+  static void give_back(size_t index, size_t keep_bytes) {
+    const WatchedTier& tier = g_hooks.tiers[index];
+    // Others may free more meanwhile, which nobody has said should go.
+    for (size_t rest_bytes = saturating_subtract(tier.free_bytes(), keep_bytes); rest_bytes != 0;) {
+      rest_bytes -= std::min(rest_bytes, kBiteBytes);
+      if (tier.release(keep_bytes + rest_bytes) == 0) break;
+      if (rest_bytes != 0) sleep_ms(kPauseMs, g_caretaker_call, Call::kBusy);
+    }
+    tier.least_free_bytes();  // what went is no low water
   }
 
   bool note_change() {
@@ -128,28 +139,44 @@ bool leave(uint64_t made) {
   return !g_running.compare_exchange_strong(expected, true, std::memory_order_relaxed);
 }
 
+// What was heard and is not answered yet, as somebody was looking.
+constinit PressureEvents g_unanswered = {};
+
+// The bytes that went; none where there was nothing to answer, or it has to wait.
+uint64_t answer(const PressureEvents& events) {
+  uint64_t returned_bytes = 0;
+  g_unanswered.add(events);
+  if (governor_heed(g_unanswered, &returned_bytes)) g_unanswered = {};
+  return returned_bytes;
+}
+
 // Whether somebody has called; else the kernel says that memory is short. What others do to the
 // machine may go on for hours while there is nothing to give back: each hint that brings nothing
 // doubles the time until the next one is heard.
 bool sleep_for_long(uint64_t* deaf_ms) {
   arm_hints();
+  // order[caretaker-asleep]: before anybody can call us from it.
+  g_sleeps_on_descriptors.store(true, std::memory_order_release);
   uint32_t call = Call::kBusy;
   // order[caretaker-asleep]: whoever sees it knows what we sleep on.
   if (!g_caretaker_call.compare_exchange_strong(call, Call::kAsleep, std::memory_order_release,
                                                 std::memory_order_relaxed)) {
+    g_sleeps_on_descriptors.store(false, std::memory_order_relaxed);
     return true;
   }
   const PressureEvents events = sleep_on_hints(*deaf_ms, g_caretaker_call, Call::kAsleep);
+  g_sleeps_on_descriptors.store(false, std::memory_order_relaxed);
+  // Who could not wake us has let go.
+  g_hooks.hold(true);
   call = Call::kAsleep;
-  if (!g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed)) {
-    return true;
-  }
-  const bool is_useful = governor_heed(events) != 0;
+  const bool was_called =
+      !g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_relaxed);
+  const bool is_useful = answer(events) != 0 || g_unanswered != PressureEvents{};
   *deaf_ms = is_useful ? kRoundMs : std::min(*deaf_ms * 2, kDeafMsMax);
-  return false;
+  return was_called;
 }
 
-void rest() { governor_heed(rest_with_hints(kRoundMs, g_caretaker_call, Call::kBusy)); }
+void rest() { answer(rest_with_hints(kRoundMs, g_caretaker_call, Call::kBusy)); }
 
 void work_until_told() {
   Rounds rounds;
@@ -243,10 +270,12 @@ void caretaker_want() {
 void caretaker_wake() {
   uint32_t call = Call::kAsleep;
   // order[caretaker-asleep]: with what it sleeps on.
-  if (g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_acquire,
-                                               std::memory_order_relaxed)) {
-    wake_helper(g_caretaker_call);
+  if (!g_caretaker_call.compare_exchange_strong(call, Call::kBusy, std::memory_order_acquire,
+                                                std::memory_order_relaxed)) {
+    return;
   }
+  // Until it comes back by itself the tiers' own bounds hold.
+  if (!wake_helper(g_caretaker_call)) g_hooks.hold(false);
 }
 
 void caretaker_note_end(size_t threads_left) {
@@ -254,9 +283,13 @@ void caretaker_note_end(size_t threads_left) {
   const BusyGuard guard(g_busy);
   if (!guard.taken() || !g_to_wait_for.load(std::memory_order_relaxed)) return;
   // order[caretaker-asleep]: with what it sleeps on.
-  const uint32_t call = g_caretaker_call.exchange(Call::kStop, std::memory_order_acquire);
-  // Who cannot hear it ends when it does: nobody waits ten minutes for that.
-  if (!wake_helper(g_caretaker_call) && call != Call::kBusy) return;
+  g_caretaker_call.exchange(Call::kStop, std::memory_order_acquire);
+  // order[caretaker-asleep]: whether it may be asleep, by whoever has called it before us, too.
+  if (!g_sleeps_on_descriptors.load(std::memory_order_acquire)) {
+    wake_sleeper(g_caretaker_call);
+  } else if (!wake_helper(g_caretaker_call)) {
+    return;  // it ends when it hears of it: nobody waits ten minutes for that
+  }
   wait_for_thread();
   g_to_wait_for.store(false, std::memory_order_relaxed);
 }

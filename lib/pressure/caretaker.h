@@ -13,10 +13,11 @@
 //               gives back: what was free all the time for a window (low_water.h), and of slabs
 //               that did not change for a while the pages on which only free blocks lie.
 // Locks         none of its own; the tiers' functions take theirs.
+//               What goes back goes in bites of 16 MiB, with a pause in which others get the tier.
 // Cost          one round a second, and none once nothing has changed for a minute, until something
 //               does (caretaker_wake_if_asleep()) or memory is short (kernel_hints.h); a round
 //               takes each tier's lock for a number. While it runs, a join reads the list of
-//               threads.
+//               threads; the last one waits for it, some 10 ms for each trigger of kernel_hints.h.
 #pragma once
 
 #include <atomic>

@@ -4,8 +4,9 @@
 //           meanwhile and is in the middle of something. There no thread can be made, and no
 //           function of the program's can be called that might use libc.
 // Who       whoever finds such work asks for it here; preload/ looks once a malloc or new that
-//           found its magazine empty is served, and does it where the caller is no part of libc
-//           (heap_work_at_edge()). Not calloc and realloc: their warm calls would pay for it.
+//           found its magazine empty is served, any request above 32 KiB, any aligned one; and does
+//           it where the caller is no part of libc (heap_work_at_edge()). Not a smaller calloc or
+//           realloc: their warm calls would pay for it.
 // Threads   any; a bit says that something is to be done, by whoever comes first.
 // Cost      a load and a branch, on ways that are slow anyway.
 #pragma once

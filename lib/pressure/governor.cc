@@ -64,7 +64,7 @@ class Governor {
   void read_state(PressureState* state, uint64_t age_ms);
   void open_watch(PressureWatch* watch, PressureSources sources);
   void note_stall(PressureWatch* watch);
-  uint64_t heed(const PressureEvents& events);
+  bool heed(const PressureEvents& events, uint64_t* returned_bytes);
   void reset_in_child();
 
   void lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
@@ -93,6 +93,7 @@ class Governor {
   uint64_t ask_listeners(uint64_t wanted_bytes, uint64_t now_ms);
   uint64_t ask_or_postpone(uint64_t wanted_bytes, uint64_t now_ms);
   void answer_shortage(bool is_by_service, uint64_t now_ms);
+  uint64_t release_all_free();
   bool may_ask() const;
   bool may_tell(uint64_t now_ms);
   void keep_soft_limit();
@@ -125,8 +126,10 @@ class Governor {
   bool is_forked_ = false;
   bool is_thrifty_ = false;
   bool may_call_ = true;  // the program's functions, in this look
-  // What listeners are to be asked for, outside of the request that found it wanting.
+  // What listeners are to be asked for, outside of the request whose look, the last one, found it
+  // wanting; and whether the look before had left something, too.
   uint64_t postponed_bytes_ = 0;
+  bool was_postponed_ = false;
 
   // Apart from the rest, so that fork need not wait for listeners.
   Lock limits_lock_{LockRank::kPressure};
@@ -198,9 +201,10 @@ void Governor::look(bool may_call) {
 }
 
 void Governor::ask_postponed() {
-  forget_edge_work(kAskListeners);
   const BusyGuard guard(busy_);
-  if (!guard.taken() || postponed_bytes_ == 0) return;
+  if (!guard.taken()) return;
+  forget_edge_work(kAskListeners);
+  if (postponed_bytes_ == 0) return;
   const int saved_errno = errno;
   const uint64_t gone_bytes = ask_listeners(postponed_bytes_, monotonic_ms());
   now_.last_returned_bytes += gone_bytes;
@@ -211,6 +215,8 @@ void Governor::ask_postponed() {
 
 void Governor::look_now(uint64_t now_ms) {
   ++now_.looks;
+  was_postponed_ = postponed_bytes_ != 0;
+  postponed_bytes_ = 0;
   const uint64_t granted_bytes = granted_since_last_look();
   if (granted_bytes != 0) hooks_.grown();
   uint64_t expected = 0;
@@ -374,7 +380,7 @@ bool Governor::may_tell(uint64_t now_ms) {
 
 // Not twice: nobody has come by an edge since, and the heap has grown.
 uint64_t Governor::ask_or_postpone(uint64_t wanted_bytes, uint64_t now_ms) {
-  if (may_call_ || postponed_bytes_ != 0) return ask_listeners(wanted_bytes, now_ms);
+  if (may_call_ || was_postponed_) return ask_listeners(wanted_bytes, now_ms);
   if (!listeners.any()) return 0;
   postponed_bytes_ = wanted_bytes;
   want_edge_work(kAskListeners);
@@ -477,27 +483,42 @@ void Governor::note_stall(PressureWatch* watch) {
   if (!guard.taken()) return;
   now_.is_stall_known = is_known;
   now_.stall_permyriad = stall.some_avg10_permyriad;
+  publish();
 }
 
-uint64_t Governor::heed(const PressureEvents& events) {
-  if (events == PressureEvents{}) return 0;
+bool Governor::heed(const PressureEvents& events, uint64_t* returned_bytes) {
+  if (events == PressureEvents{} || !settings_.on) return true;
   if (events.lost) refresh();
   const BusyGuard guard(busy_);
-  if (!guard.taken() || !settings_.on) return 0;
+  if (!guard.taken()) return false;
   const int saved_errno = errno;
-  const uint64_t returned_bytes = now_.returned_bytes;
-  if (events.service || events.group_stall || events.system_stall) {
-    answer_shortage(events.service, monotonic_ms());
-  } else if (events.group_events || events.threshold) {
-    look_now(monotonic_ms());
-  }
+  const uint64_t before_bytes = now_.returned_bytes;
+  const bool is_short = events.service || events.group_stall || events.system_stall;
+  const uint64_t now_ms = monotonic_ms();
+  // Others may have filled the group while nobody looked.
+  if (is_short || events.group_events || events.threshold) look_now(now_ms);
+  if (is_short) answer_shortage(events.service, now_ms);
   errno = saved_errno;
-  return now_.returned_bytes - returned_bytes;
+  *returned_bytes = now_.returned_bytes - before_bytes;
+  return true;
+}
+
+// On the helper: whoever wants a tier meanwhile gets it between two bites.
+uint64_t Governor::release_all_free() {
+  static constinit std::atomic<uint32_t> g_never{0};
+  uint64_t gone_bytes = 0;
+  for (uint64_t most_bytes = held_bytes(); gone_bytes < most_bytes;) {
+    const uint64_t bite_bytes = hooks_.release_free(kMostBiteBytes);
+    gone_bytes += bite_bytes;
+    if (bite_bytes < kMostBiteBytes) break;
+    sleep_ms(1, g_never, 0);
+  }
+  return gone_bytes;
 }
 
 void Governor::answer_shortage(bool is_by_service, uint64_t now_ms) {
   ++now_.shortages;
-  uint64_t gone_bytes = hooks_.release_free(held_bytes());
+  uint64_t gone_bytes = release_all_free();
   gone_bytes += release_worthwhile_slabs(held_bytes());
   const uint64_t wanted_bytes = held_bytes() / kShortageShare;
   if (gone_bytes < wanted_bytes && (is_by_service || now_.level >= PressureLevel::kWarning)) {
@@ -527,6 +548,9 @@ void Governor::reset_in_child() EP_NO_THREAD_SAFETY_ANALYSIS {
   limits_.after_fork_in_child();
   is_forked_ = true;
   postponed_bytes_ = 0;
+  // There is no helper yet to ask.
+  now_.is_stall_known = false;
+  now_.stall_permyriad = 0;
 }
 
 }  // namespace
@@ -549,7 +573,9 @@ void governor_open_watch(PressureWatch* watch, PressureSources sources) {
 
 void governor_note_stall(PressureWatch* watch) { g_governor.note_stall(watch); }
 
-uint64_t governor_heed(const PressureEvents& events) { return g_governor.heed(events); }
+bool governor_heed(const PressureEvents& events, uint64_t* returned_bytes) {
+  return g_governor.heed(events, returned_bytes);
+}
 
 void governor_state(PressureState* state, uint64_t age_ms) { g_governor.read_state(state, age_ms); }
 

@@ -9,9 +9,9 @@
 //                 kHigh       pages inside slabs on which only free blocks lie, where more blocks
 //                             are free than were when they were looked at last
 //                 kHigh       the program's listeners are asked (ep_on_pressure), and what they
-//                             have freed goes back; where libc made the request, at the edge of the
-//                             next one that is the program's own (edge_work.h), or when the heap
-//                             has grown by a further share and nobody came there
+//                             have freed goes back; within a request, at its edge where it is the
+//                             program's own and no part of libc's (edge_work.h), else at that of
+//                             the next such one, or when the heap has grown by a further share
 //                 kCritical   threads may have less at hand; no more huge pages
 //                 kEmergency  what this thread has at hand
 //               kWarning is watched only.
@@ -113,11 +113,11 @@ void governor_ask_listeners();
 void governor_refresh();
 
 // The helper's (kernel_hints.h). Opens `watch` for the nearest limit's group; with nothing to wait
-// for where limits are not looked at. Reads the stalls. Does what there is to be done about events;
-// the bytes that went.
+// for where limits are not looked at. Reads the stalls. Does what there is to be done about events,
+// and says how many bytes went; false: somebody is looking, ask again.
 void governor_open_watch(PressureWatch* watch, PressureSources sources);
 void governor_note_stall(PressureWatch* watch);
-uint64_t governor_heed(const PressureEvents& events);
+bool governor_heed(const PressureEvents& events, uint64_t* returned_bytes);
 
 // As of the last look; a new one where that is older than `age_ms`.
 void governor_state(PressureState* state, uint64_t age_ms);

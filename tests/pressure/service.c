@@ -4,9 +4,10 @@
 //   service told SECONDS      a line on the FIFO that MEMORY_PRESSURE_WATCH names leads to a call
 //                             of the listener, though the limit is far, and to free memory going
 //                             back
-//   service refused SECONDS   MEMORY_PRESSURE_WATCH=/dev/null: nothing is opened for it
-//   service closed SECONDS    all descriptors but the first three are closed: the program's last
-//                             join returns, and there is one thread
+//   service refused SECONDS   MEMORY_PRESSURE_WATCH=/dev/null: nothing is waited for
+//   service closed SECONDS    all descriptors but the first three are closed, and the heap is used:
+//                             the program's last join returns, and there is one thread
+//   service reopened SECONDS  all descriptors are closed: the FIFO is heard all the same
 //
 // SECONDS  for so long nothing happens before: after more than 60 the helper is asleep.
 // With MEMPOOL_LIMIT=512M. The suite's time limit is the bound of each wait.
@@ -29,6 +30,7 @@ static void on_pressure(const struct ep_pressure* now, uint64_t wanted_bytes, vo
 }
 
 static void* wait_for_end(void* argument) {
+  use_heap(1, 1000);
   pthread_barrier_wait(&g_end);
   return argument;
 }
@@ -88,16 +90,52 @@ static int told(void) {
   return 0;
 }
 
+// What it sleeps on, where there is anything to wait for.
+static bool has_eventfd(void) {
+  for (int fd = 900; fd < 4096; ++fd) {
+    char path[64], target[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length > 0 && strncmp(target, "anon_inode:[eventfd]", (size_t)length) == 0) return true;
+  }
+  return false;
+}
+
 static int refused(void) {
   EXPECT(ep_on_pressure(on_pressure, &g_calls) == 0);
-  end(begin());
+  const pthread_t thread = begin();
+  EXPECT(!has_eventfd());
+  end(thread);
   EXPECT(atomic_load(&g_calls) == 0 && pressure_now().shortages == 0);
+  return 0;
+}
+
+static void close_all(void) {
+  for (int fd = 3; fd < 4096; ++fd) close(fd);
+}
+
+static int reopened(void) {
+  EXPECT(ep_on_pressure(on_pressure, &g_calls) == 0);
+  const pthread_t thread = begin();
+  EXPECT(has_eventfd());
+  close_all();
+  const int fifo = open(getenv("MEMORY_PRESSURE_WATCH"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  EXPECT(fifo >= 0);
+  for (uint32_t round = 0; atomic_load(&g_calls) == 0; ++round) {
+    EXPECT(write(fifo, "x", 1) == 1 || errno == EAGAIN);
+    work_for_ms(200);
+  }
+  EXPECT(close(fifo) == 0);
+  end(thread);
   return 0;
 }
 
 static int closed(void) {
   const pthread_t thread = begin();
-  for (int fd = 3; fd < 4096; ++fd) close(fd);
+  close_all();
+  // Whoever uses the heap calls the helper, which cannot hear it.
+  press_to_mib(kHeapMib - kFreeMib);
+  press_to_mib(kHeapMib);
   pthread_barrier_wait(&g_end);
   EXPECT(pthread_join(thread, NULL) == 0);
   // Asleep it does not hear that it shall go, and nobody waits for it.
@@ -123,6 +161,7 @@ int main(int argc, char** argv) {
   g_quiet_s = (unsigned)strtoul(argv[2], NULL, 10);
   if (getenv("EP_TEST_INSIDE") != NULL) {
     if (strcmp(what, "told") == 0) return told();
+    if (strcmp(what, "reopened") == 0) return reopened();
     return strcmp(what, "refused") == 0 ? refused() : closed();
   }
   const char* const args[] = {what, argv[2], NULL};

@@ -79,7 +79,8 @@ struct ep_pressure {
   uint64_t returned_bytes; /* given back under pressure so far */
   uint64_t callbacks;      /* calls of ep_on_pressure()'s functions so far */
   /* Of the last ten seconds, 0 to 1: in which somebody in the control group (where the kernel does
-   * not say that: on the machine) waited for memory. 0 too where there is no helper to ask. */
+   * not say that: on the machine) waited for memory. As of when the helper was awake last; 0 where
+   * there is none to ask. */
   float stalled;
   uint32_t shortages; /* how often the kernel or the service manager said that memory is short */
 };

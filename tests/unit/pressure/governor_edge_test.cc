@@ -77,6 +77,36 @@ TEST_F(GovernorEdgeTest, ALookFromOutsideAsksAtOnceAndForAll) {
   });
 }
 
+TEST_F(GovernorEdgeTest, WhatIsNotWantedAnyMoreIsNotAskedFor) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    look_within_request_at(85);
+    EXPECT_EQ(look_at(40), Calls());
+    EXPECT_EQ(ask(), Calls()) << "no listener at level none";
+    EXPECT_FALSE(is_edge_work(kAskListeners));
+    // And the next request that finds it wanting is the first one again.
+    EXPECT_EQ(look_within_request_at(85), (Calls{"free 5"}));
+    EXPECT_EQ(ask(), (Calls{"tell L 5 at high", "free 5"}));
+  });
+}
+
+TEST_F(GovernorEdgeTest, WhoComesByWhileSomebodyLooksLeavesItToTheNext) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    look_within_request_at(85);
+    g_heap.on_tell = [] {
+      want_edge_work(kAskListeners);
+      governor_ask_listeners();
+      EXPECT_TRUE(is_edge_work(kAskListeners)) << "somebody is at it";
+    };
+    EXPECT_EQ(ask(), (Calls{"tell L 5 at high", "free 5"}));
+    EXPECT_EQ(ask(), Calls());
+    EXPECT_FALSE(is_edge_work(kAskListeners));
+  });
+}
+
 TEST_F(GovernorEdgeTest, WithoutListenersThereIsNoWork) {
   run([] {
     governor_start(limited(), kHooks);

@@ -23,7 +23,10 @@ class GovernorShortageTest : public test::GovernorTest {
  protected:
   static Calls heed(const PressureEvents& events) {
     g_heap.calls.clear();
-    governor_heed(events);
+    uint64_t returned_bytes = 0;
+    const uint64_t before_bytes = state().returned_bytes;
+    EXPECT_TRUE(governor_heed(events, &returned_bytes));
+    EXPECT_EQ(state().returned_bytes - before_bytes, returned_bytes);
     return g_heap.calls;
   }
 };
@@ -33,7 +36,7 @@ TEST_F(GovernorShortageTest, TheServiceManagerIsBelievedAtAnyLevel) {
     governor_start(limited(), kHooks);
     EXPECT_EQ(governor_add_listener(listener, g_name), 0);
     EXPECT_EQ(look_at(32), Calls());
-    EXPECT_EQ(heed(kService), (Calls{"free 32", "tell L 1 at none", "free 1"}));
+    EXPECT_EQ(heed(kService), (Calls{"free 16", "tell L 1 at none", "free 1"}));
     EXPECT_EQ(state().shortages, 1U);
     EXPECT_EQ(state().last_wanted_bytes, kMiB) << "a share of the heap";
     EXPECT_EQ(state().last_returned_bytes, 0U);
@@ -46,13 +49,13 @@ TEST_F(GovernorShortageTest, WhatIsFreeGoesAndThenNobodyIsAsked) {
     EXPECT_EQ(governor_add_listener(listener, g_name), 0);
     look_at(32);
     g_heap.free_bytes = 20 * kMiB;
-    EXPECT_EQ(heed(kService), (Calls{"free 32"}));
+    EXPECT_EQ(heed(kService), (Calls{"free 16", "free 16"})) << "a bite at a time";
     EXPECT_EQ(held_bytes(), 12 * kMiB);
     EXPECT_EQ(state().returned_bytes, 20 * kMiB);
     // And pages inside slabs.
     g_heap.slab_room_bytes = 6 * kMiB;
     g_heap.slab_pages_bytes = 4 * kMiB;
-    EXPECT_EQ(heed(kService), (Calls{"free 12", "slabs", "free 8"}));
+    EXPECT_EQ(heed(kService), (Calls{"free 16", "slabs", "free 8"}));
     EXPECT_EQ(state().returned_bytes, 24 * kMiB);
     EXPECT_EQ(state().told, 0U);
   });
@@ -64,9 +67,9 @@ TEST_F(GovernorShortageTest, StallsAskListenersOnlyNearTheLimit) {
       governor_start(limited(), kHooks);
       EXPECT_EQ(governor_add_listener(listener, g_name), 0);
       look_at(64);
-      EXPECT_EQ(heed(events), (Calls{"free 64"}));
+      EXPECT_EQ(heed(events), (Calls{"free 16"}));
       look_at(72);
-      EXPECT_EQ(heed(events), (Calls{"free 72", "tell L 2359296B at warning", "free 2359296B"}));
+      EXPECT_EQ(heed(events), (Calls{"free 16", "tell L 2359296B at warning", "free 2359296B"}));
       EXPECT_EQ(state().shortages, 2U);
     });
   }
@@ -82,6 +85,22 @@ TEST_F(GovernorShortageTest, WhatAGroupCountsIsNoShortage) {
       EXPECT_EQ(heed(events), Calls());
     }
     EXPECT_EQ(state().shortages, 0U);
+  });
+}
+
+TEST_F(GovernorShortageTest, WhileSomebodyLooksItIsToBeSaidAgain) {
+  run([] {
+    governor_start(limited(), kHooks);
+    EXPECT_EQ(governor_add_listener(listener, g_name), 0);
+    g_heap.on_tell = [] {
+      uint64_t returned_bytes = 0;
+      EXPECT_FALSE(governor_heed(kService, &returned_bytes));
+    };
+    EXPECT_EQ(look_at(85), (Calls{"free 5", "tell L 5 at high", "free 5"}));
+    EXPECT_EQ(state().shortages, 0U);
+    g_heap.on_tell = [] {};
+    EXPECT_EQ(heed(kSystemStall).front(), "free 5") << "it looks first";
+    EXPECT_EQ(state().shortages, 1U);
   });
 }
 
