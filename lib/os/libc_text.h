@@ -12,8 +12,8 @@ void libc_text_boot();
 // Whether it lies in libc, in the loader, or in this library: the caller of a caller that cannot be
 // told. In a program that is linked statically there is no telling: true for all of it.
 bool is_libc_text(const void* code);
-// False in a program that is linked with all of us, or of which nothing is known: there every caller
-// is taken for libc's.
+// False in a program that is linked with all of us, or of which nothing is known: there every
+// caller is taken for libc's.
 bool can_tell_libc_text();
 
 }  // namespace elasticpool

@@ -8,8 +8,8 @@
 // Group       that whose limit is the nearest, as of when it is opened; thresholds of version 1
 //             are the levels of its limit then.
 // Lost        a source that has failed, or that the program has closed, is opened again, ten
-//             seconds after the last time at the earliest. What fails again and again (a PSI file of
-//             the service manager's without a trigger) is let be from then on.
+//             seconds after the last time at the earliest. What fails again and again (a PSI file
+//             of the service manager's without a trigger) is let be from then on.
 // Off         without a governor that looks at limits there is no source: it only sleeps.
 // Threads     one helper at a time; wake_helper(): any thread.
 // Fork        the descriptors of the child are the parent's until its own helper opens its own.
