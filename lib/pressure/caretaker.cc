@@ -187,6 +187,7 @@ void work_until_told() {
     const uint64_t made = g_threads_made.load(std::memory_order_relaxed);
     quiet = rounds.round() ? 0 : quiet + 1;
     g_hooks.beat();
+    answer({});  // what had to wait
     alone = has_threads(1) ? 0 : alone + 1;
     if (alone >= kRoundsAlone) {
       // Nobody will come back for what is idle now.
