@@ -20,8 +20,9 @@ bool append_to_file(const char* path, const char* bytes, size_t count);
 bool send_to_system_log(const char* bytes, size_t count);
 
 // sh -c COMMAND elasticpool ARGUMENT, in a process that is nobody's child as far as the program can
-// see, with its environment but for the variable `without` ("NAME="): or what the command starts
-// would do the same again. `environment` as in environ(7).
+// see (unless that is process 1 or a subreaper, to which all orphans come), with its environment
+// but for the variable `without` ("NAME="): or what the command starts would do the same again.
+// `environment` as in environ(7).
 struct Command {
   const char* text;
   const char* argument;

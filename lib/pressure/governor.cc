@@ -503,7 +503,8 @@ bool Governor::heed(const PressureEvents& events, uint64_t* returned_bytes) {
   return true;
 }
 
-// On the helper: whoever wants a tier meanwhile gets it between two bites.
+// On the helper: whoever wants a tier meanwhile gets it between two bites, and who makes the heap
+// grow, and cannot look while we are at it, is looked after here.
 uint64_t Governor::release_all_free() {
   static constinit std::atomic<uint32_t> g_never{0};
   uint64_t gone_bytes = 0;
@@ -512,6 +513,7 @@ uint64_t Governor::release_all_free() {
     gone_bytes += bite_bytes;
     if (bite_bytes < kMostBiteBytes) break;
     sleep_ms(1, g_never, 0);
+    if (look_is_due()) look_now(monotonic_ms());
   }
   return gone_bytes;
 }

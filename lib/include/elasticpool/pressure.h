@@ -107,6 +107,8 @@ int ep_pressure_get(struct ep_pressure* pressure, size_t size) EP_PRESSURE_NOEXC
  * 200 KiB. Where the request is one of libc's own (setenv, localtime, getline ...), maybe under a
  * lock of libc's, it is called behind the next malloc or new of the program itself; only where the
  * heap grows on by a 32nd of the room that is left, and none came, within one of libc's after all.
+ * A program that is linked with libelasticpool.a cannot be told from libc: there it is called
+ * within the request, whoever made it, and must not call functions of that kind.
  * It is called until it is taken out, also while the process ends: take it out before what it works
  * on is gone. */
 typedef void (*ep_pressure_callback)(const struct ep_pressure* pressure, uint64_t wanted_bytes,

@@ -45,6 +45,7 @@ struct FakeHeap {
   uint64_t slab_pages_bytes = 0;  // of those, what release_slabs() can give back
   uint64_t own_bytes = 0;         // becomes free by release_own()
   std::function<void()> on_tell = [] {};
+  std::function<void()> on_free = [] {};
   Calls calls;
 };
 inline FakeHeap g_heap;
@@ -53,6 +54,7 @@ inline size_t release_free(size_t wanted_bytes) {
   errno = 5;
   const uint64_t gone_bytes = std::min<uint64_t>(wanted_bytes, g_heap.free_bytes);
   g_heap.calls.push_back("free " + in_mib(wanted_bytes));
+  g_heap.on_free();
   g_heap.free_bytes -= gone_bytes;
   discharge(gone_bytes);
   return gone_bytes;

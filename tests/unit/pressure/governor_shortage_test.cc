@@ -61,6 +61,20 @@ TEST_F(GovernorShortageTest, WhatIsFreeGoesAndThenNobodyIsAsked) {
   });
 }
 
+TEST_F(GovernorShortageTest, WhoGrowsMeanwhileIsLookedAfter) {
+  run([] {
+    governor_start(limited(), kHooks);
+    look_at(60);
+    g_heap.free_bytes = 20 * kMiB;
+    g_heap.on_free = [] {
+      g_heap.on_free = [] {};
+      EXPECT_TRUE(charge(30 * kMiB, Charge::kBlock));
+    };
+    // 60 and 30, less the bite of 16, are held when it looks: 104 are expected.
+    EXPECT_EQ(heed(kService), (Calls{"free 16", "grown", "thrift", "free 24", "free 16"}));
+  });
+}
+
 TEST_F(GovernorShortageTest, StallsAskListenersOnlyNearTheLimit) {
   for (const PressureEvents& events : {kGroupStall, kSystemStall}) {
     run([&] {
