@@ -1,0 +1,401 @@
+// Consumers: finding, claiming and giving up messages.
+#include "ring/deliver.h"
+
+#include "ring/durable.h"
+#include "ring/futex.h"
+
+namespace elasticpool {
+namespace {
+
+// A message without a key that its member leaves lying this long is anybody's.
+constexpr uint64_t kStealAfterNs = 20'000;
+// Skipped messages that one look at an empty ring goes over.
+constexpr uint64_t kSkippedPerLook = 64;
+constexpr uint64_t kPassBatch = 64;
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  __asm__ volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint64_t private_bytes)
+    : handle_(region, joined, false, private_bytes != 0, private_bytes),
+      group_index_(group),
+      group_(region.group(group)),
+      group_word_(group_.state.load_ordered()),
+      epoch_(group_.epoch.load_ordered() - 1) {
+  verify_until_ = region.header().tail.load_ordered() + region.geometry().slots;
+}
+
+void Deliverer::start_over(uint32_t epoch) {
+  epoch_ = epoch;
+  const uint64_t members = group_.members.load_ordered();
+  membership_ = Membership(members);
+  rank_ = membership_.rank_of(place_of(handle_.member.tag));
+  const uint64_t head = handle_.region().header().head.load_ordered();
+  const uint64_t start = group_.start_sequence.load_relaxed();
+  scan_ = head > start ? head : start;
+  // A start in the future waits until it comes; one far off is waited for at the tail.
+  skipped_ = scan_;
+  again_ = scan_;
+  blocked_ = Lanes{};
+  blocked_again_ = Lanes{};
+}
+
+// The line does not hold this sequence. Mostly it is still to come.
+Deliverer::Look Deliverer::look_without_line(uint64_t sequence, uint64_t line_sequence) {
+  Region& region = handle_.region();
+  if (line_sequence == 0 || line_sequence + region.geometry().slots == sequence) {
+    return Look::kNothing;
+  }
+  const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
+  const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
+  if (ahead > 0) return Look::kPassed;
+  if (ahead < 0 || slot_state(word) != SlotState::kFull) return Look::kNothing;
+  // Published, and not there: scribbled over.
+  SharedU64& delivery = this->delivery(sequence);
+  const uint64_t value = delivery.load_acquire();
+  if (!is_unclaimed(value, region.lap_of(sequence))) return Look::kPassed;
+  const uint64_t claimed = claimed_word(sequence, 1);
+  if (!delivery.change(value, claimed)) return Look::kPassed;
+  return give_up_corrupt(sequence, claimed);
+}
+
+Deliverer::Look Deliverer::give_up_corrupt(uint64_t sequence, uint64_t claimed) {
+  delivery(sequence).change(claimed, delivery_word(DeliveryState::kDropped, kNobody,
+                                                   handle_.region().lap_of(sequence), 0));
+  handle_.region().header().corruptions.add(1);
+  return Look::kCorrupt;
+}
+
+bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
+                          bool may_steal, Lanes& blocked) const {
+  const Region& region = handle_.region();
+  const bool is_returned = is_of_lap(delivery, region.lap_of(sequence));
+  if (header.key != 0) {
+    if (membership_.rank_for(sequence, header.key) != rank_) return false;
+    return !blocked.has(static_cast<uint32_t>(Membership::mix(header.key) % kLanes));
+  }
+  if (is_returned) {
+    const Tag to = delivery_tag(delivery);
+    if (to == kNobody || to == handle_.member.tag || place_of(to) >= kMembersMax) return true;
+    const uint64_t word = region.member(place_of(to)).state.load_acquire();
+    return member_state(word) != MemberState::kLive ||
+           member_generation(word) != generation_of(to) || may_steal;
+  }
+  if (membership_.count() <= 1 || membership_.rank_for(sequence, 0) == rank_) return true;
+  return may_steal && ring_now_ns() - header.timestamp_ns > kStealAfterNs;
+}
+
+// The group may have come while this message was on its way out.
+bool Deliverer::is_still_there(uint64_t sequence) const {
+  const Region& region = handle_.region();
+  SharedU64& slot = region.slot_word(region.slot_of(sequence));
+  const uint32_t lap = region.lap_of(sequence);
+  for (;;) {
+    const uint64_t word = slot.load_ordered();
+    if (slot_lap(word) != lap) return false;
+    if (!is_leaving(slot_state(word))) return true;
+    // Who takes it out looks at the groups again before he goes on. One who was stopped or died
+    // there does not: then it stays, and his emptying the slot is refused.
+    if (!is_at_work(region, slot_tag(word)) || is_member_gone_at(region, slot_tag(word))) {
+      slot.change(word,
+                  slot_word(is_helped(slot_state(word)) ? SlotState::kHelped : SlotState::kFull,
+                            handle_.member.tag, lap));
+    }
+    pause_cpu();
+  }
+}
+
+Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
+                                 ep_ring_message* message) {
+  Region& region = handle_.region();
+  const uint32_t lap = region.lap_of(sequence);
+  const uint32_t deliveries = next_delivery(delivery, lap);
+  const uint64_t claimed = claimed_word(sequence, deliveries);
+  if (!this->delivery(sequence).change(delivery, claimed)) return Look::kPassed;
+  BlockPlace place;
+  const bool is_right = handle_.pool.find(header.block, &place) && place.offset == header.offset &&
+                        header.size_bytes <= place.capacity_bytes;
+  if (EP_UNLIKELY(sequence < verify_until_) && !is_still_there(sequence)) {
+    this->delivery(sequence).change(claimed,
+                                    delivery_word(DeliveryState::kDropped, kNobody, lap, 0));
+    return Look::kPassed;
+  }
+  if (EP_UNLIKELY(!is_right)) return give_up_corrupt(sequence, claimed);
+  const unsigned char* data = region.payload(header.offset);
+  if ((header.flags & kPayloadChecked) != 0 &&
+      crc32c(data, header.size_bytes) != header.payload_checksum) {
+    return give_up_corrupt(sequence, claimed);
+  }
+  *message = {data,       header.size_bytes, sequence,   header.key,  header.timestamp_ns,
+              header.tag, header.producer,   deliveries, header.block};
+  ++delivered_;
+  if (EP_UNLIKELY(deliveries > 1)) {
+    ++redelivered_;
+    handle_.member.record->redelivered.store_relaxed(redelivered_);
+    group_.redeliveries.add(1);
+    region.header().redeliveries.add(1);
+  }
+  return Look::kTaken;
+}
+
+Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blocked,
+                                   ep_ring_message* message) {
+  Region& region = handle_.region();
+  const SharedLine& line = region.line(region.slot_of(sequence));
+  const uint64_t line_sequence = line.words[0].load_acquire();
+  if (line_sequence != sequence) return look_without_line(sequence, line_sequence);
+  const uint64_t word = delivery(sequence).load_acquire();
+  const bool is_free = is_unclaimed(word, region.lap_of(sequence));
+  if (!is_free && (membership_.count() <= 1 || delivery_state(word) != DeliveryState::kClaimed ||
+                   delivery_tag(word) == handle_.member.tag)) {
+    return Look::kPassed;
+  }
+  MessageHeader header;
+  if (!open_header(line, sequence, &header)) {
+    if (line.words[0].load_acquire() != sequence) return Look::kPassed;
+    const uint64_t claimed = claimed_word(sequence, 1);
+    if (!is_free || !delivery(sequence).change(word, claimed)) return Look::kPassed;
+    return give_up_corrupt(sequence, claimed);
+  }
+  const auto lane = static_cast<uint32_t>(Membership::mix(header.key) % kLanes);
+  if (!is_free) {
+    if (header.key != 0) blocked.add(lane);
+    return header.key != 0 ? Look::kSkipped : Look::kPassed;
+  }
+  if (!is_for_us(sequence, word, header, may_steal, blocked)) {
+    // What comes later in its lane must wait for it.
+    if (header.key != 0) blocked.add(lane);
+    return Look::kSkipped;
+  }
+  const Look look = claim(sequence, word, header, message);
+  if (look == Look::kPassed && header.key != 0) {
+    blocked.add(lane);
+    return Look::kSkipped;
+  }
+  return look;
+}
+
+Deliverer::Look Deliverer::look_at_skipped(ep_ring_message* message) {
+  for (uint64_t i = 0; i < kSkippedPerLook && skipped_ < scan_; ++i) {
+    if (again_ >= scan_) {
+      // The pass is over: what it saw of the lanes holds for what comes.
+      blocked_ = blocked_again_;
+      blocked_again_ = Lanes{};
+      again_ = skipped_;
+    }
+    const Look look = look_at(again_, true, blocked_again_, message);
+    if (look != Look::kSkipped && again_ == skipped_) ++skipped_;
+    ++again_;
+    if (again_ < skipped_) again_ = skipped_;
+    if (look == Look::kTaken || look == Look::kCorrupt) return look;
+  }
+  if (skipped_ >= scan_) blocked_ = Lanes{};
+  return Look::kNothing;
+}
+
+ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, size_t* count) {
+  const uint32_t epoch = group_.epoch.load_acquire();
+  if (EP_UNLIKELY(epoch != epoch_)) {
+    start_over(epoch);
+    if (handle_.member.record->leave_wanted.load_relaxed() != 0) return EP_RING_STOPPED;
+  }
+  while (*count < capacity) {
+    Look look = look_at(scan_, false, blocked_, messages + *count);
+    if (look != Look::kNothing) {
+      if (look != Look::kSkipped && skipped_ == scan_) ++skipped_;
+      ++scan_;
+    } else if (skipped_ != scan_ && *count == 0) {
+      look = look_at_skipped(messages + *count);
+    }
+    if (look == Look::kTaken) ++*count;
+    if (look == Look::kCorrupt) corrupt_is_told_ = false;
+    if (look == Look::kCorrupt || !corrupt_is_told_) break;
+    if (look == Look::kNothing) break;
+  }
+  if (*count != 0) return EP_RING_OK;
+  if (corrupt_is_told_) return EP_RING_EMPTY;
+  corrupt_is_told_ = true;
+  return EP_RING_CORRUPT;
+}
+
+// False: there is something after all.
+bool Deliverer::say_asleep() {
+  group_.sleepers.set_bits(holder_bit(handle_.member.tag));
+  // order[ring-sleep]: says that it sleeps before it looks for the last time
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  Region& region = handle_.region();
+  return region.line(region.slot_of(scan_)).words[0].load_acquire() != scan_ &&
+         group_.epoch.load_ordered() == epoch_;
+}
+
+void Deliverer::sleep(uint64_t ns) {
+  SharedU32& wake = handle_.member.record->wake_count;
+  const uint32_t seen = wake.load_ordered();
+  // What others left lying is anybody's after a moment.
+  if (skipped_ != scan_ && ns > kStealAfterNs) ns = kStealAfterNs;
+  if (say_asleep()) futex_wait(wake, seen, ns);
+  group_.sleepers.clear_bits(holder_bit(handle_.member.tag));
+}
+
+// Between two looks at an empty ring; false: the time is over.
+bool Deliverer::poll(Deadline& deadline, bool is_first) {
+  if (is_first) handle_.reclaimer.pass(kPassBatch * 4, false);
+  const uint64_t left = deadline.left_ns(kWatchIntervalNs);
+  if (left == 0) return false;
+  sleep(left);
+  return true;
+}
+
+ep_ring_error Deliverer::get(int timeout_ms, ep_ring_message* messages, size_t capacity,
+                             size_t* count) {
+  constexpr unsigned kSpins = 2000;  // some 20 us: what waking somebody takes
+  *count = 0;
+  ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  Deadline deadline(timeout_ms);
+  for (bool is_first = true;; is_first = false) {
+    error = try_get(messages, capacity, count);
+    for (unsigned i = 0; error == EP_RING_EMPTY && timeout_ms != 0 && i < kSpins; ++i) {
+      pause_cpu();
+      error = try_get(messages, capacity, count);
+    }
+    if (error != EP_RING_EMPTY) break;
+    if (!poll(deadline, is_first)) {
+      if (!has_events_ || say_asleep()) break;
+      error = try_get(messages, capacity, count);
+      break;
+    }
+    error = handle_.attend();
+    if (error != EP_RING_OK) return error;
+  }
+  if (*count != 0) handle_.member.record->messages.store_relaxed(delivered_);
+  return error;
+}
+
+ep_ring_error Deliverer::ack(const ep_ring_message& message) {
+  if (EP_UNLIKELY(!handle_.member.is_live())) return EP_RING_FENCED;
+  Region& region = handle_.region();
+  const uint32_t lap = region.lap_of(message.sequence);
+  const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
+  const uint64_t acked = delivery_word(DeliveryState::kAcked, handle_.member.tag, lap,
+                                       message.deliveries & kDeliveriesMax);
+  if (!delivery(message.sequence).change(claimed, acked)) return EP_RING_GONE;
+  handle_.member.record->acknowledged.store_relaxed(++acknowledged_);
+  if (EP_UNLIKELY(region.header().space_waiters.load_relaxed() != 0)) {
+    handle_.reclaimer.pass(kPassBatch, false);
+    handle_.reclaimer.wake_publishers();
+  }
+  return EP_RING_OK;
+}
+
+ep_ring_error Deliverer::release(const ep_ring_message& message, Tag to) {
+  const ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  const uint32_t lap = handle_.region().lap_of(message.sequence);
+  const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
+  const uint64_t returned =
+      delivery_word(DeliveryState::kReturned, to, lap, message.deliveries & kDeliveriesMax);
+  if (!delivery(message.sequence).change(claimed, returned)) return EP_RING_GONE;
+  stir_group(handle_.region(), group_index_);
+  return EP_RING_OK;
+}
+
+ep_ring_error Deliverer::hold(const ep_ring_message& message) {
+  const ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
+  BlockPlace place;
+  if (!handle_.pool.find(message.block, &place)) return EP_RING_GONE;
+  for (;;) {
+    // With us, so its block stays; from then on the bit keeps it.
+    if (delivery(message.sequence).load_ordered() != claimed) return EP_RING_GONE;
+    const uint64_t word = place.entry->holders.load_ordered();
+    if (!is_held_as(word, message.sequence)) return EP_RING_GONE;
+    if (place.entry->holders.change(word, word | holder_bit(handle_.member.tag))) break;
+  }
+  return EP_RING_OK;
+}
+
+ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
+  const ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  const uint64_t bit = holder_bit(handle_.member.tag);
+  BlockPlace place;
+  if (!handle_.pool.find(message.block, &place)) return EP_RING_GONE;
+  for (;;) {
+    const uint64_t word = place.entry->holders.load_ordered();
+    if (!is_held_as(word, message.sequence) || (word & bit) == 0) return EP_RING_GONE;
+    if (place.entry->holders.change(word, word & ~bit)) break;
+  }
+  handle_.reclaimer.free_if_unheld(message.block, place);
+  return EP_RING_OK;
+}
+
+// ---- Checkpoints.
+
+void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
+  Region& region = handle_.region();
+  const uint64_t head = region.header().head.load_ordered();
+  for (uint64_t i = 0; i < region.geometry().slots; ++i) {
+    const uint64_t sequence = head + i;
+    if (sequence <= after) continue;
+    SharedU64& word = delivery(sequence);
+    const uint64_t value = word.load_ordered();
+    if (!is_of_lap(value, region.lap_of(sequence)) || delivery_tag(value) != handle_.member.tag) {
+      continue;
+    }
+    const DeliveryState state = delivery_state(value);
+    if (state != DeliveryState::kClaimed && (state != DeliveryState::kAcked || !acknowledged_too)) {
+      continue;
+    }
+    word.change(value, delivery_word(DeliveryState::kReturned, to, region.lap_of(sequence),
+                                     delivery_count(value)));
+  }
+  stir_group(region, group_index_);
+}
+
+ep_ring_error Deliverer::checkpoint(uint64_t sequence) {
+  ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  MemberRecord& record = *handle_.member.record;
+  if (record.name.get() == NameText{} || sequence == kNoCheckpoint) return EP_RING_INVALID;
+  const uint64_t last = record.checkpoint.load_relaxed();
+  if (last != kNoCheckpoint && sequence < last) return EP_RING_INVALID;
+  if (handle_.region().config().is_durable != 0) {
+    error = write_durable_record(handle_.member, record, sequence);
+    if (error != EP_RING_OK) return error;
+  }
+  record.checkpoint.store_release(sequence);
+  handle_.reclaimer.pass(kPassBatch * 4, false);
+  return EP_RING_OK;
+}
+
+ep_ring_error Deliverer::recover(uint64_t* sequence) {
+  const ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  const uint64_t checkpoint = handle_.member.record->checkpoint.load_relaxed();
+  const uint64_t after = checkpoint == kNoCheckpoint ? 0 : checkpoint;
+  return_messages(after, checkpoint != kNoCheckpoint, handle_.member.tag);
+  *sequence = after + 1;
+  return EP_RING_OK;
+}
+
+ep_ring_error Deliverer::renew() {
+  handle_.member.renew_at_ns = 0;
+  return handle_.attend();
+}
+
+void Deliverer::close(Tag to) {
+  handle_.member.record->checkpoint.store_release(kNoCheckpoint);
+  if (handle_.member.is_live()) return_messages(0, false, to);
+  handle_.leave();
+}
+
+}  // namespace elasticpool

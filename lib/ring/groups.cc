@@ -1,0 +1,133 @@
+// Creating and removing groups, and waking their consumers.
+#include "ring/groups.h"
+
+#include "ring/futex.h"
+#include "ring/region_lock.h"
+
+namespace elasticpool {
+namespace {
+
+// Words of this group's former life, which somebody who was stopped could still expect, are gone.
+void clear_deliveries(Region& region, uint32_t index, uint32_t generation) {
+  const uint64_t empty = delivery_word(DeliveryState::kVoid, Tag{generation & kTagMask}, 0, 0);
+  for (uint64_t slot = 0; slot < region.geometry().slots; ++slot) {
+    region.delivery(index, slot).store_relaxed(empty);
+  }
+}
+
+uint64_t start_of(const Region& region, const ep_ring_group_options& options) {
+  switch (options.start) {
+    case EP_RING_NEWEST:
+      return region.header().tail.load_ordered();
+    case EP_RING_SEQUENCE:
+      return options.sequence;
+    case EP_RING_OLDEST:
+      break;
+  }
+  return region.header().head.load_ordered();
+}
+
+void settle(Region& region, uint32_t index, uint64_t joining,
+            const ep_ring_group_options& options) {
+  GroupRecord& group = region.group(index);
+  group.policy.store_relaxed(options.policy);
+  group.members.store_relaxed(0);
+  group.sleepers.store_relaxed(0);
+  group.dropped.store_relaxed(0);
+  group.redeliveries.store_relaxed(0);
+  clear_deliveries(region, index, group_generation(joining));
+  group.start_sequence.store_relaxed(start_of(region, options));
+  group.state.change(joining, group_word(GroupState::kActive, group_generation(joining)));
+}
+
+}  // namespace
+
+uint32_t find_group(const Region& region, const NameText& name) {
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    const GroupRecord& group = region.group(i);
+    if (group_state(group.state.load_acquire()) == GroupState::kActive &&
+        group.name.get() == name) {
+      return i;
+    }
+  }
+  return kGroupsMax;
+}
+
+ep_ring_error create_group(Member& creator, const NameText& name,
+                           const ep_ring_group_options& options, uint32_t* index) {
+  Region& region = *creator.region;
+  const RegionLock lock(creator, region.header().group_lock);
+  if (!lock.is_held()) return EP_RING_FENCED;
+  *index = find_group(region, name);
+  if (*index != kGroupsMax) return EP_RING_EXISTS;
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    GroupRecord& group = region.group(i);
+    const uint64_t word = group.state.load_acquire();
+    if (group_state(word) != GroupState::kFree) continue;
+    const uint64_t bytes = region.geometry().slots * sizeof(SharedU64);
+    const ep_ring_error error = region.back_deliveries(i, bytes);
+    if (error != EP_RING_OK) return error;
+    const uint64_t joining = group_word(GroupState::kJoining, group_generation(word) + 1);
+    // Before the state: who dies in between is found by it.
+    group.creator.store_relaxed(static_cast<uint32_t>(creator.tag));
+    if (!group.state.change(word, joining)) continue;
+    group.name.set(name);
+    region.header().groups_epoch.add_ordered(1);
+    settle(region, i, joining, options);
+    *index = i;
+    return EP_RING_OK;
+  }
+  return EP_RING_BUSY;
+}
+
+ep_ring_error remove_group(Region& region, const NameText& name) {
+  const uint32_t index = find_group(region, name);
+  if (index == kGroupsMax) return EP_RING_MISSING;
+  GroupRecord& group = region.group(index);
+  if (group.members.load_ordered() != 0) return EP_RING_BUSY;
+  const uint64_t word = group.state.load_acquire();
+  if (group_state(word) != GroupState::kActive) return EP_RING_MISSING;
+  // Its dormant consumers hold nothing any more; their places are free for others.
+  for (uint32_t place = 0; place < kConsumersMax; ++place) {
+    MemberRecord& record = region.member(place);
+    const uint64_t state = record.state.load_acquire();
+    if (member_state(state) != MemberState::kDormant || record.group.load_relaxed() != index) {
+      continue;
+    }
+    record.checkpoint.store_relaxed(kNoCheckpoint);
+    record.state.change(state, with_state(state, MemberState::kFree));
+  }
+  const bool is_removed =
+      group.state.change(word, group_word(GroupState::kFree, group_generation(word)));
+  return is_removed ? EP_RING_OK : EP_RING_MISSING;
+}
+
+void stir_group(Region& region, uint32_t index) {
+  GroupRecord& group = region.group(index);
+  group.epoch.add_ordered(1);
+  wake_consumers(region, index, 0, 0, kConsumersMax);
+}
+
+void wake_consumers(Region& region, uint32_t index, uint64_t sequence, uint64_t key,
+                    uint64_t most) {
+  GroupRecord& group = region.group(index);
+  const Membership membership(group.members.load_relaxed());
+  uint64_t sleepers = group.sleepers.load_ordered();
+  if (membership.count() != 0) {
+    const uint32_t first = membership.place_of_rank(membership.rank_for(sequence, key));
+    // A message with a key is for that one only; of the others it is the first to be woken.
+    if (key != 0 && most == 1) sleepers &= uint64_t{1} << first;
+    sleepers = std::rotr(sleepers, static_cast<int>(first));
+    for (uint64_t woken = 0; sleepers != 0 && woken < most; sleepers &= sleepers - 1) {
+      const auto place = (static_cast<uint32_t>(std::countr_zero(sleepers)) + first) % 64;
+      const uint64_t bit = uint64_t{1} << place;
+      if (place >= kConsumersMax || (group.sleepers.clear_bits(bit) & bit) == 0) continue;
+      SharedU32& wake = region.member(place).wake_count;
+      wake.add(1);
+      futex_wake(wake, 1);
+      ++woken;
+    }
+  }
+}
+
+}  // namespace elasticpool

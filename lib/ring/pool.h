@@ -1,0 +1,73 @@
+// The pool of one handle: blocks of the region, and a cache of some that are this handle's already.
+//
+// Threads     one at a time.
+// Invariants  every block in the cache says kCached by us in its word, every block that the program
+//             fills kReserved: so a sweep finds both, and tells them apart.
+// Sizes       up to 8 KiB from slabs, above as runs of 4 KiB granules.
+// Cost        reserve() from the cache a pop, two looks at granule words and a store.
+#pragma once
+
+#include "ring/slabs.h"
+
+namespace elasticpool {
+
+class Pool {
+ public:
+  // slab_owner: kNobody, or us, where this handle has slabs of its own.
+  Pool(Region& region, Tag me, Tag slab_owner, uint64_t private_bytes)
+      : runs_(region, me),
+        slabs_(region, runs_, me),
+        region_(region),
+        me_(me),
+        slab_owner_(slab_owner),
+        private_bytes_left_(private_bytes) {}
+
+  // A block of at least `bytes` whose word says kReserved by us.
+  // Errors  NO_MEMORY NO_SPACE SYSTEM INVALID.
+  ep_ring_error reserve(uint64_t bytes, uint32_t* block, BlockPlace* place);
+  // A block whose word says `word`, by us: to the cache, or free for all.
+  void give_back(uint32_t block, const BlockPlace& place, uint64_t word, bool keep);
+  // Everything in the cache becomes free for all; true: there was something.
+  bool flush();
+
+  bool find(uint32_t block, BlockPlace* place) const { return slabs_.find(block, place); }
+  bool is_ours(const BlockPlace& place, BlockState state) const {
+    const uint64_t word = place.entry->word.load_relaxed();
+    return block_state(word) == state && block_tag(word) == me_;
+  }
+  Runs& runs() { return runs_; }
+  Slabs& slabs() { return slabs_; }
+
+ private:
+  static constexpr size_t kCacheBlocks = 64;
+  static constexpr size_t kCacheBytes = 64 << 10;
+  static constexpr size_t kCachedRuns = 8;
+  struct SizeCache {
+    uint32_t count = 0;
+    uint32_t blocks[kCacheBlocks];
+  };
+
+  ep_ring_error reserve_run(uint64_t granules, uint32_t* block, BlockPlace* place);
+  ep_ring_error take_run(uint64_t granules, uint32_t* block);
+  ep_ring_error refill(size_t size_index);
+  ep_ring_error with_room(ep_ring_error (Pool::*attempt)(uint64_t, uint32_t*), uint64_t what,
+                          uint32_t* block);
+  ep_ring_error refill_cache(uint64_t size_index, uint32_t*) { return refill(size_index); }
+  size_t cache_limit(size_t block_bytes) const;
+  void free_run(uint64_t first, uint64_t word);
+  void keep_run(uint32_t block, uint64_t granules);
+  bool may_make_private(size_t size_index) const;
+
+  Runs runs_;
+  Slabs slabs_;
+  Region& region_;
+  const Tag me_;
+  const Tag slab_owner_;
+  uint64_t private_bytes_left_;
+  SizeCache cache_[kBlockSizes];
+  uint32_t cached_runs_[kCachedRuns] = {};
+  uint32_t cached_run_count_ = 0;
+  uint64_t cached_run_bytes_ = 0;
+};
+
+}  // namespace elasticpool

@@ -1,0 +1,248 @@
+// Producers.
+#include "ring/publish.h"
+
+#include "ring/deadline.h"
+#include "ring/futex.h"
+
+namespace elasticpool {
+namespace {
+
+constexpr uint64_t kWaitNs = kWatchIntervalNs;
+constexpr uint64_t kPassBatch = 64;
+
+}  // namespace
+
+Publisher::Publisher(Region& region, const Member& joined)
+    : handle_(region, joined, true, false, 0), cursor_(region.header().tail.load_ordered()) {
+  // A hint: not to be believed further than the slots go.
+  const uint64_t head = region.header().head.load_ordered();
+  if (cursor_ - head > region.geometry().slots) cursor_ = head;
+}
+
+bool Publisher::is_own(const ep_ring_buffer& buffer, BlockPlace* place) const {
+  return handle_.pool.find(buffer.block, place) &&
+         handle_.pool.is_ours(*place, BlockState::kReserved) &&
+         buffer.size <= place->capacity_bytes;
+}
+
+ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer* buffer) {
+  ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  Deadline deadline(timeout_ms);
+  BlockPlace place;
+  uint32_t block = kNoBlock;
+  for (;;) {
+    error = handle_.pool.reserve(bytes, &block, &place);
+    if (EP_LIKELY(error == EP_RING_OK)) break;
+    if (error != EP_RING_NO_MEMORY) return error;
+    // More than there is, or messages that somebody must pass first.
+    if (granules_of(bytes) > handle_.region().geometry().granules_max) return EP_RING_NO_MEMORY;
+    if (handle_.reclaimer.pass(kPassBatch, true) != 0) continue;
+    const uint64_t head = handle_.reclaimer.head();
+    if (head >= cursor_ && head >= handle_.region().header().tail.load_ordered()) {
+      return EP_RING_NO_MEMORY;
+    }
+    error = make_room(head);
+    if (error == EP_RING_FULL) return error;
+    if (error == EP_RING_OK) continue;
+    const uint64_t left = deadline.left_ns(kWaitNs);
+    if (left == 0) return timeout_ms == 0 ? EP_RING_NO_MEMORY : EP_RING_TIMEOUT;
+    wait_for_room(left);
+    if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
+  }
+  *buffer = {handle_.region().payload(place.offset), bytes, block};
+  return EP_RING_OK;
+}
+
+ep_ring_error Publisher::discard(const ep_ring_buffer& buffer) {
+  const ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  BlockPlace place;
+  if (!is_own(buffer, &place)) return EP_RING_INVALID;
+  handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
+  return EP_RING_OK;
+}
+
+ep_ring_error Publisher::prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
+                                 MessageHeader* header, BlockPlace* place) {
+  if (!is_own(buffer, place)) return EP_RING_INVALID;
+  *header = MessageHeader{};
+  header->magic = kMessageMagic;
+  header->tag = label != nullptr ? label->tag : 0;
+  header->key = label != nullptr ? label->key : 0;
+  header->offset = place->offset;
+  header->size_bytes = buffer.size;
+  header->block = buffer.block;
+  header->producer = static_cast<uint16_t>(place_of(handle_.member.tag));
+  header->references = groups_;
+  if ((handle_.region().config().flags & EP_RING_CHECK_PAYLOADS) != 0) {
+    header->flags = kPayloadChecked;
+    header->payload_checksum = crc32c(handle_.region().payload(place->offset), buffer.size);
+  }
+  return EP_RING_OK;
+}
+
+// The claim of sequence cursor_, with everything behind it that whoever finishes it needs.
+bool Publisher::claim_slot(MessageHeader& header, const BlockPlace& place, uint32_t prefix) {
+  Region& region = handle_.region();
+  const uint64_t sequence = cursor_;
+  seal_header(header, prefix, sequence);
+  // order[ring-intent]: the slot of the message before is full before its intent is overwritten
+  std::atomic_thread_fence(std::memory_order_release);
+  SharedLine& intent = handle_.member.record->intent;
+  store_header_body(intent, header);
+  store_header_sequence(intent, sequence);
+  place.entry->holders.store_relaxed(holder_word(sequence, 0));
+  place.entry->word.store_release(
+      block_word(BlockState::kAttached, handle_.member.tag, static_cast<uint32_t>(sequence)));
+  const uint32_t lap = region.lap_of(sequence);
+  return region.slot_word(region.slot_of(sequence))
+      .change(empty_slot(lap), slot_word(SlotState::kClaimed, handle_.member.tag, lap));
+}
+
+void Publisher::write_line(const MessageHeader& header) {
+  Region& region = handle_.region();
+  const uint64_t slot = region.slot_of(header.sequence);
+  SharedLine& line = region.line(slot);
+  store_header_body(line, header);
+  store_header_sequence(line, header.sequence);
+  const uint32_t lap = region.lap_of(header.sequence);
+  const bool is_alone =
+      region.slot_word(slot).change(slot_word(SlotState::kClaimed, handle_.member.tag, lap),
+                                    slot_word(SlotState::kFull, handle_.member.tag, lap));
+  // Somebody took us for dead and wrote the same: from now on we do not any more.
+  if (EP_UNLIKELY(!is_alone)) handle_.member.record->intent.words[0].store_ordered(0);
+}
+
+ep_ring_error Publisher::publish_one(MessageHeader& header, const BlockPlace& place) {
+  Region& region = handle_.region();
+  const uint32_t prefix = header_checksum_prefix(header);
+  // Once round the ring there is a place or there is none; more only where words are not right.
+  for (uint64_t i = 0; i <= region.geometry().slots; ++i, ++cursor_) {
+    const uint64_t word = region.slot_word(region.slot_of(cursor_)).load_acquire();
+    const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(cursor_));
+    if (ahead > 0 || (ahead == 0 && slot_state(word) != SlotState::kEmpty)) continue;
+    if (ahead < 0) return unattach(place, EP_RING_FULL);
+    if (!claim_slot(header, place, prefix)) continue;
+    write_line(header);
+    ++cursor_;
+    return EP_RING_OK;
+  }
+  region.header().corruptions.add(1);
+  return unattach(place, EP_RING_CORRUPT);
+}
+
+// The block is the producer's again.
+ep_ring_error Publisher::unattach(const BlockPlace& place, ep_ring_error error) {
+  place.entry->word.store_release(
+      block_word(BlockState::kReserved, handle_.member.tag, place.slab_generation));
+  return error;
+}
+
+void Publisher::store_tail() {
+  SharedU64& tail = handle_.region().header().tail;
+  if (tail.load_relaxed() < cursor_) tail.store_release(cursor_);
+}
+
+void Publisher::tell_consumers(uint64_t first, uint64_t count, uint64_t key) {
+  // order[ring-sleep]: sequences before sleepers are read; a consumer says that it sleeps before it
+  // looks at sequences for the last time
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  Region& region = handle_.region();
+  uint16_t groups = 0;
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    const GroupRecord& group = region.group(i);
+    if (group_state(group.state.load_relaxed()) == GroupState::kFree) continue;
+    ++groups;
+    if (EP_UNLIKELY(group.sleepers.load_relaxed() != 0)) {
+      wake_consumers(region, i, first, key, count);
+    }
+  }
+  groups_ = groups;
+}
+
+// A group of that policy loses the message, unless a consumer is busy with it.
+ep_ring_error Publisher::drop(uint32_t group, uint64_t sequence) {
+  Region& region = handle_.region();
+  SharedU64& delivery = region.delivery(group, region.slot_of(sequence));
+  const uint32_t lap = region.lap_of(sequence);
+  const uint64_t word = delivery.load_ordered();
+  const bool is_busy = is_of_lap(word, lap) && delivery_state(word) == DeliveryState::kClaimed;
+  if (is_busy) return EP_RING_TIMEOUT;
+  const bool is_acked = is_of_lap(word, lap) && delivery_state(word) == DeliveryState::kAcked;
+  if (!delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) {
+    return EP_RING_OK;
+  }
+  if (!is_acked) region.group(group).dropped.add(1);
+  return EP_RING_OK;
+}
+
+// OK: something changed, try again. FULL: a group's policy says so. TIMEOUT: wait.
+ep_ring_error Publisher::make_room(uint64_t held) {
+  Region& region = handle_.region();
+  if (handle_.reclaimer.pass(kPassBatch, true) != 0) return EP_RING_OK;
+  bool is_changed = false;
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    if (handle_.reclaimer.has_passed(i, held)) continue;
+    const auto policy = static_cast<ep_ring_policy>(region.group(i).policy.load_relaxed());
+    if (policy == EP_RING_FAIL) return EP_RING_FULL;
+    if (policy == EP_RING_DROP_OLDEST && drop(i, held) == EP_RING_OK) is_changed = true;
+  }
+  return is_changed ? EP_RING_OK : EP_RING_TIMEOUT;
+}
+
+void Publisher::wait_for_room(uint64_t ns) {
+  RegionHeader& header = handle_.region().header();
+  const uint32_t seen = header.space_count.load_ordered();
+  header.space_waiters.store_ordered(1);
+  if (handle_.reclaimer.pass(kPassBatch, true) == 0) futex_wait(header.space_count, seen, ns);
+}
+
+ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
+                                 const ep_ring_label* labels, int timeout_ms, size_t* published,
+                                 uint64_t* last_sequence) {
+  *published = 0;
+  ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  Deadline deadline(timeout_ms);
+  const uint64_t timestamp_ns = ring_now_ns();
+  const uint64_t first = cursor_;
+  uint64_t key = 0;
+  while (*published < count) {
+    MessageHeader header;
+    BlockPlace place;
+    error = prepare(buffers[*published], labels != nullptr ? labels + *published : nullptr, &header,
+                    &place);
+    if (error != EP_RING_OK) break;
+    header.timestamp_ns = timestamp_ns;
+    error = publish_one(header, place);
+    if (EP_LIKELY(error == EP_RING_OK)) {
+      ++*published;
+      key = header.key;
+      *last_sequence = header.sequence;
+      if (EP_UNLIKELY(cursor_ % kPassBatch == 0)) handle_.reclaimer.pass(kPassBatch, false);
+      continue;
+    }
+    if (error != EP_RING_FULL) break;
+    // What is out there must be seen before we wait for room.
+    store_tail();
+    tell_consumers(first, *published, 0);
+    error = make_room(cursor_ - handle_.region().geometry().slots);
+    if (error == EP_RING_OK) continue;
+    if (error != EP_RING_TIMEOUT) break;
+    const uint64_t left = deadline.left_ns(kWaitNs);
+    error = timeout_ms == 0 ? EP_RING_FULL : EP_RING_TIMEOUT;
+    if (left == 0) break;
+    wait_for_room(left);
+    if (handle_.attend() != EP_RING_OK) error = EP_RING_FENCED;
+    if (error == EP_RING_FENCED) break;
+  }
+  if (*published == 0) return error;
+  store_tail();
+  tell_consumers(first, *published, count == 1 ? key : 0);
+  published_ += *published;
+  handle_.member.record->messages.store_relaxed(published_);
+  return *published == count ? EP_RING_OK : error;
+}
+
+}  // namespace elasticpool

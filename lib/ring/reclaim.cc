@@ -1,0 +1,226 @@
+// Out of the slots, and back to the pool.
+#include "ring/reclaim.h"
+
+#include "ring/futex.h"
+
+namespace elasticpool {
+
+uint64_t Reclaimer::head() const { return region_.header().head.load_relaxed(); }
+
+bool Reclaimer::is_checkpointed(uint64_t delivery, uint64_t sequence) const {
+  const uint32_t place = place_of(delivery_tag(delivery));
+  if (place >= kConsumersMax) return true;
+  const MemberRecord& record = region_.member(place);
+  const uint64_t checkpoint = record.checkpoint.load_acquire();
+  if (checkpoint == kNoCheckpoint || sequence <= checkpoint) return true;
+  const uint64_t word = record.state.load_acquire();
+  // Somebody else has the place by now; what its former owner left was settled by a sweep.
+  return member_state(word) == MemberState::kFree ||
+         member_generation(word) != generation_of(delivery_tag(delivery));
+}
+
+bool Reclaimer::has_passed(uint32_t group_index, uint64_t sequence) const {
+  const GroupRecord& group = region_.group(group_index);
+  switch (group_state(group.state.load_acquire())) {
+    case GroupState::kFree:
+    case GroupState::kAbandoned:
+      return true;
+    case GroupState::kJoining:
+      return false;
+    case GroupState::kActive:
+      break;
+  }
+  if (sequence < group.start_sequence.load_relaxed()) return true;
+  const uint64_t word = region_.delivery(group_index, region_.slot_of(sequence)).load_ordered();
+  if (!is_of_lap(word, region_.lap_of(sequence))) return false;
+  if (delivery_state(word) == DeliveryState::kDropped) return true;
+  return delivery_state(word) == DeliveryState::kAcked && is_checkpointed(word, sequence);
+}
+
+bool Reclaimer::all_passed(uint64_t sequence, bool even_unseen) const {
+  bool is_seen = even_unseen;
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    if (!has_passed(i, sequence)) return false;
+    is_seen = is_seen || group_state(region_.group(i).state.load_relaxed()) == GroupState::kActive;
+  }
+  return is_seen;
+}
+
+// The slot is ours to empty; false: somebody else's, who is at work.
+bool Reclaimer::begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) const {
+  if (is_leaving(slot_state(word)) && is_at_work(region_, slot_tag(word))) return false;
+  return slot.change(word, leaving);
+}
+
+// The message's block carries our tag; false: header or block cannot be right.
+bool Reclaimer::attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const {
+  MessageHeader message;
+  const auto low = static_cast<uint32_t>(sequence);
+  if (!open_header(region_.line(region_.slot_of(sequence)), sequence, &message)) return false;
+  *block = message.block;
+  if (!pool_.find(message.block, place)) return false;
+  for (;;) {
+    const uint64_t word = place->entry->word.load_ordered();
+    if (block_state(word) != BlockState::kAttached || block_low(word) != low) return false;
+    if (place->entry->word.change(word, block_word(BlockState::kAttached, member_.tag, low))) {
+      return true;
+    }
+  }
+}
+
+// Somebody who helped, or was helped, may be in the middle of writing the same words again.
+bool Reclaimer::is_line_written(uint64_t sequence) const {
+  for (uint32_t place = 0; place < kMembersMax; ++place) {
+    const MemberRecord& record = region_.member(place);
+    if (member_state(record.state.load_acquire()) == MemberState::kFree) continue;
+    if (record.intent.words[0].load_ordered() == sequence ||
+        record.helping.load_ordered() == sequence) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// A spare line for a slot whose own may still be written. spare(i) says for which sequence line i
+// of the spares replaces another; it comes free when nobody writes that one any more.
+bool Reclaimer::exchange_line(uint64_t sequence) {
+  const uint64_t slots = region_.geometry().slots;
+  SharedU32& mapped = region_.line_map(region_.slot_of(sequence));
+  for (uint32_t i = 0; i < kMembersMax; ++i) {
+    if (region_.spare(i).load_relaxed() != 0 || !region_.spare(i).change(0, sequence)) continue;
+    region_.line_at(slots + i).words[0].store_relaxed(0);
+    mapped.store_release(static_cast<uint32_t>(slots + i + 1));
+    return true;
+  }
+  return false;
+}
+
+// The slot's line can be written by the next publisher; false: it cannot, and no other is free.
+bool Reclaimer::prepare_line(uint64_t sequence, bool is_helped) {
+  const uint64_t slot = region_.slot_of(sequence);
+  if (is_helped) return !is_line_written(sequence) || exchange_line(sequence);
+  const uint32_t mapped = region_.line_map(slot).load_relaxed();
+  if (EP_LIKELY(mapped <= region_.geometry().slots)) return true;
+  // Its own line again, once nobody writes that any more.
+  const auto spare = static_cast<uint32_t>(mapped - 1 - region_.geometry().slots);
+  if (spare < kMembersMax && !is_line_written(region_.spare(spare).load_relaxed())) {
+    region_.line_map(slot).store_release(0);
+    region_.spare(spare).store_release(0);
+  }
+  return true;
+}
+
+void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t sequence) {
+  const auto low = static_cast<uint32_t>(sequence);
+  const uint64_t ours = block_word(BlockState::kAttached, member_.tag, low);
+  const uint64_t holders = place.entry->holders.load_ordered();
+  if (EP_UNLIKELY(holders_of(holders) != 0 && is_held_as(holders, sequence))) {
+    // The last holder may have gone before it could see that: then it is for us to free.
+    if (place.entry->word.change(ours, block_word(BlockState::kDetached, kNobody, low))) {
+      free_if_unheld(block, place);
+    }
+    return;
+  }
+  pool_.give_back(block, place, ours, keeps_blocks_);
+}
+
+void Reclaimer::free_if_unheld(uint32_t block, const BlockPlace& place) {
+  const uint64_t word = place.entry->word.load_ordered();
+  if (block_state(word) != BlockState::kDetached) return;
+  if (holders_of(place.entry->holders.load_ordered()) != 0) return;
+  pool_.give_back(block, place, word, keeps_blocks_);
+}
+
+Reclaimer::Outcome Reclaimer::take_out(uint64_t sequence, uint64_t slot_word, bool even_unseen) {
+  RegionHeader& header = region_.header();
+  const uint64_t groups_epoch = header.groups_epoch.load_ordered();
+  if (!all_passed(sequence, even_unseen)) return Outcome::kStop;
+  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
+  const uint32_t lap = region_.lap_of(sequence);
+  const bool helped = is_helped(slot_state(slot_word));
+  const uint64_t leaving = elasticpool::slot_word(
+      helped ? SlotState::kLeavingHelped : SlotState::kLeaving, member_.tag, lap);
+  if (!begin_leaving(slot, slot_word, leaving)) return Outcome::kStop;
+  // A group that came after we had looked may want this message. Its consumers look at the slot
+  // after they have claimed it: they see that it is leaving, or we see the group.
+  const bool is_wanted =
+      header.groups_epoch.load_ordered() != groups_epoch && !all_passed(sequence, even_unseen);
+  uint32_t block = kNoBlock;
+  BlockPlace place;
+  // The header is read before its line may be exchanged.
+  const bool is_whole = !is_wanted && attach_block(sequence, &block, &place);
+  if (is_wanted || !prepare_line(sequence, helped)) {
+    slot.change(leaving, elasticpool::slot_word(helped ? SlotState::kHelped : SlotState::kFull,
+                                                member_.tag, lap));
+    return Outcome::kStop;
+  }
+  if (!slot.change(leaving, empty_slot(lap + 1))) return Outcome::kStop;
+  if (EP_LIKELY(is_whole)) {
+    finish_block(block, place, sequence);
+  } else {
+    header.corruptions.add(1);
+  }
+  return Outcome::kTaken;
+}
+
+Reclaimer::Outcome Reclaimer::pass_one(uint64_t sequence, bool even_unseen) {
+  const uint64_t word = region_.slot_word(region_.slot_of(sequence)).load_ordered();
+  const auto ahead = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence));
+  if (ahead > 0) return Outcome::kAlreadyGone;
+  if (ahead < 0 || !is_published(slot_state(word))) return Outcome::kStop;
+  return take_out(sequence, word, even_unseen);
+}
+
+uint64_t Reclaimer::pass(uint64_t most, bool even_unseen) {
+  uint64_t head = this->head();
+  const uint64_t first = head;
+  uint64_t taken = 0;
+  // A head that lags is caught up with, one ring at most.
+  for (uint64_t i = 0; taken < most && i < region_.geometry().slots; ++i) {
+    const Outcome outcome = pass_one(head, even_unseen);
+    if (outcome == Outcome::kStop) break;
+    if (outcome == Outcome::kTaken) ++taken;
+    ++head;
+  }
+  while (head != first) {
+    const uint64_t now = this->head();
+    if (now >= head || region_.header().head.change(now, head)) break;
+  }
+  if (taken != 0) wake_publishers();
+  return taken;
+}
+
+void Reclaimer::cleanup_before(uint64_t sequence) {
+  if (sequence == 0) return;
+  for (uint32_t place = 0; place < kConsumersMax; ++place) {
+    SharedU64& checkpoint = region_.member(place).checkpoint;
+    const uint64_t value = checkpoint.load_acquire();
+    if (value != kNoCheckpoint && value < sequence - 1) checkpoint.change(value, sequence - 1);
+  }
+  const uint64_t tail = region_.header().tail.load_ordered();
+  const uint64_t end = sequence < tail ? sequence : tail;
+  uint64_t at = head();
+  for (uint64_t n = 0; at < end && n < region_.geometry().slots; ++at, ++n) {
+    const uint32_t lap = region_.lap_of(at);
+    for (uint32_t i = 0; i < kGroupsMax; ++i) {
+      if (group_state(region_.group(i).state.load_acquire()) != GroupState::kActive) continue;
+      SharedU64& delivery = region_.delivery(i, region_.slot_of(at));
+      const uint64_t word = delivery.load_ordered();
+      if (!is_unclaimed(word, lap)) continue;
+      if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) {
+        region_.group(i).dropped.add(1);
+      }
+    }
+  }
+  pass(end, true);
+}
+
+void Reclaimer::wake_publishers() {
+  RegionHeader& header = region_.header();
+  if (header.space_waiters.load_ordered() == 0) return;
+  header.space_waiters.store_relaxed(0);
+  header.space_count.add(1);
+  futex_wake(header.space_count, INT32_MAX);
+}
+
+}  // namespace elasticpool

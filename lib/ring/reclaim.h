@@ -1,0 +1,66 @@
+// Taking messages that all have passed out of their slots, and freeing blocks.
+//
+// Who may call   every handle: publishers when they need slots, consumers when they have time.
+// Threads        one at a time for a Reclaimer.
+// A message goes when every group has passed it (acknowledged and no checkpoint needs it, dropped,
+//                or older than the group's start). Its block goes when moreover nobody holds it.
+// Order          slot to kLeaving by us; look again whether a group came; block attached by us;
+//                slot to empty; block free, or detached where it is held. Each step is one change
+//                that expects what was there: two that do the same, one that died half way, and
+//                one that was stopped and comes back do no harm, since he who empties the slot
+//                frees the block.
+// Who dies       before the slot is empty leaves kLeaving: whoever meets it goes on, or back.
+//                After it he leaves a block attached to a sequence whose slot has gone on: a sweep
+//                frees it.
+// Helped slots   a slot whose header line somebody may still be writing gets a spare line.
+#pragma once
+
+#include "ring/member.h"
+#include "ring/pool.h"
+
+namespace elasticpool {
+
+class Reclaimer {
+ public:
+  Reclaimer(Member& member, Pool& pool, bool keeps_blocks)
+      : member_(member), region_(*member.region), pool_(pool), keeps_blocks_(keeps_blocks) {}
+
+  // Takes out up to `most` messages from the head on; how many. `even_unseen`: also where no group
+  // is there to see them.
+  uint64_t pass(uint64_t most, bool even_unseen);
+  // The oldest sequence that lies in a slot, or the next to come.
+  uint64_t head() const;
+
+  // A block attached by us to a sequence that is in no slot: frees it, or leaves it to who holds
+  // it.
+  void finish_block(uint32_t block, const BlockPlace& place, uint64_t sequence);
+  // A holder is gone: frees the block if it was the last of a detached one.
+  void free_if_unheld(uint32_t block, const BlockPlace& place);
+
+  // Whether a group has passed a sequence that lies in a slot.
+  bool has_passed(uint32_t group_index, uint64_t sequence) const;
+
+  // What nobody is busy with before `sequence` is not needed by any group or checkpoint.
+  void cleanup_before(uint64_t sequence);
+
+  void wake_publishers();
+
+ private:
+  enum class Outcome { kTaken, kAlreadyGone, kStop };
+  Outcome pass_one(uint64_t sequence, bool even_unseen);
+  Outcome take_out(uint64_t sequence, uint64_t slot_word, bool even_unseen);
+  bool all_passed(uint64_t sequence, bool even_unseen) const;
+  bool begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) const;
+  bool attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const;
+  bool prepare_line(uint64_t sequence, bool is_helped);
+  bool exchange_line(uint64_t sequence);
+  bool is_line_written(uint64_t sequence) const;
+  bool is_checkpointed(uint64_t delivery, uint64_t sequence) const;
+
+  Member& member_;
+  Region& region_;
+  Pool& pool_;
+  const bool keeps_blocks_;
+};
+
+}  // namespace elasticpool

@@ -1,0 +1,111 @@
+// Making and finding the files behind regions.
+#include "ring/region_file.h"
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace elasticpool {
+namespace {
+
+ep_ring_error make_memfd(uint64_t bytes, uint64_t huge_bytes, RegionFile* file) {
+  file->has_name = true;
+  if (huge_bytes != 0) {
+    const unsigned size_flag =
+        huge_bytes == uint64_t{1} << 30 ? unsigned{MFD_HUGE_1GB} : unsigned{MFD_HUGE_2MB};
+    file->fd = memfd_create("elasticpool-ring",
+                            MFD_CLOEXEC | MFD_ALLOW_SEALING | unsigned{MFD_HUGETLB} | size_flag);
+    // The pool of huge pages must hold all of it, or small pages do.
+    const auto whole = static_cast<off_t>((bytes + huge_bytes - 1) / huge_bytes * huge_bytes);
+    if (file->fd >= 0 && ftruncate(file->fd, whole) == 0 && fallocate(file->fd, 0, 0, whole) == 0) {
+      file->is_huge = true;
+      return EP_RING_OK;
+    }
+    if (file->fd >= 0) close(file->fd);
+  }
+  file->fd = memfd_create("elasticpool-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  return file->fd < 0 ? EP_RING_SYSTEM : EP_RING_OK;
+}
+
+// In the folder of `path`, without a name where the file system knows that.
+ep_ring_error make_named(const char* path, uint32_t mode, RegionFile* file) {
+  char folder[kPathBytes];
+  const char* slash = strrchr(path, '/');
+  const size_t length = slash == path ? 1 : static_cast<size_t>(slash - path);
+  memcpy(folder, path, length);
+  folder[length] = '\0';
+  file->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (file->fd < 0 && errno != EACCES && errno != ENOENT && errno != ENOTDIR) {
+    file->fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    file->has_name = file->fd >= 0;
+  }
+  if (file->fd < 0) return error_of_errno();
+  // The mode as it was asked for, whatever the umask is.
+  return fchmod(file->fd, static_cast<mode_t>(mode)) == 0 ? EP_RING_OK : EP_RING_SYSTEM;
+}
+
+}  // namespace
+
+ep_ring_error error_of_errno() {
+  switch (errno) {
+    case ENOENT:
+    case ENOTDIR:
+      return EP_RING_MISSING;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return EP_RING_DENIED;
+    case EEXIST:
+      return EP_RING_EXISTS;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return EP_RING_NO_SPACE;
+    default:
+      return EP_RING_SYSTEM;
+  }
+}
+
+ep_ring_error region_path(const char* name, char (&path)[kPathBytes]) {
+  if (name == nullptr || name[0] == '\0') return EP_RING_INVALID;
+  const bool is_path = strchr(name, '/') != nullptr;
+  if (!is_path && name[0] == '.') return EP_RING_INVALID;
+  const int length = is_path ? snprintf(path, kPathBytes, "%s", name)
+                             : snprintf(path, kPathBytes, "/dev/shm/%s.ring", name);
+  return length > 0 && static_cast<size_t>(length) < kPathBytes ? EP_RING_OK : EP_RING_INVALID;
+}
+
+ep_ring_error make_region_file(const char* name, uint32_t mode, uint64_t bytes, uint64_t huge_bytes,
+                               RegionFile* file) {
+  ep_ring_error error = EP_RING_OK;
+  if (name == nullptr) {
+    error = make_memfd(bytes, huge_bytes, file);
+  } else {
+    char path[kPathBytes];
+    error = region_path(name, path);
+    // A name that is taken is told before anything is made.
+    if (error == EP_RING_OK && access(path, F_OK) == 0) error = EP_RING_EXISTS;
+    if (error == EP_RING_OK) error = make_named(path, mode, file);
+  }
+  if (error != EP_RING_OK || file->is_huge) return error;
+  return ftruncate(file->fd, static_cast<off_t>(bytes)) == 0 ? EP_RING_OK : error_of_errno();
+}
+
+ep_ring_error link_region_file(const char* name, const RegionFile& file) {
+  if (file.has_name) return EP_RING_OK;
+  char path[kPathBytes];
+  const ep_ring_error error = region_path(name, path);
+  if (error != EP_RING_OK) return error;
+  char self[64];
+  snprintf(self, sizeof(self), "/proc/self/fd/%d", file.fd);
+  if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0) return EP_RING_OK;
+  return error_of_errno();
+}
+
+}  // namespace elasticpool

@@ -1,0 +1,53 @@
+// A lock for what is rare: creating groups, writing durable records.
+//
+// Threads     any, of any process; not from within another such lock.
+// Invariant   the word says who holds it, by tag: a holder that died or was fenced loses it to
+//             whoever waits. So what is done under it must stand being broken off at any step, and
+//             must not rely on it for what would do harm (changes of ownership expect what was
+//             there).
+// Cost        one change; while somebody holds it, a look a millisecond.
+#pragma once
+
+#include <ctime>
+
+#include "ring/member.h"
+
+namespace elasticpool {
+
+class RegionLock {
+ public:
+  RegionLock(Member& member, SharedU32& word)
+      : word_(word), mine_(static_cast<uint32_t>(member.tag)) {
+    while (member.is_live()) {
+      const uint32_t holder = word_.load_ordered();
+      if ((holder == 0 || !holds(*member.region, Tag{holder})) && word_.change(holder, mine_)) {
+        is_held_ = true;
+        return;
+      }
+      member.renew(ring_now_ns());
+      const timespec moment{0, 1'000'000};
+      nanosleep(&moment, nullptr);
+    }
+  }
+  ~RegionLock() {
+    if (is_held_) word_.change(mine_, 0);
+  }
+  RegionLock(const RegionLock&) = delete;
+  RegionLock& operator=(const RegionLock&) = delete;
+
+  // False: this member is fenced.
+  bool is_held() const { return is_held_; }
+
+ private:
+  static bool holds(const Region& region, Tag holder) {
+    if (!is_at_work(region, holder)) return false;
+    const uint32_t place = place_of(holder);
+    return !is_member_gone(region, place, region.member(place).state.load_acquire());
+  }
+
+  SharedU32& word_;
+  const uint32_t mine_;
+  bool is_held_ = false;
+};
+
+}  // namespace elasticpool
