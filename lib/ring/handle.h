@@ -34,6 +34,7 @@ struct Handle {
   }
   // Gives everything back and frees the place. The handle is not used any more.
   void leave() {
+    if (member.is_live()) reclaimer.pass(region().geometry().slots, false);
     pool.flush();
     leave_region(member, pool);
   }

@@ -114,19 +114,37 @@ void Publisher::write_line(const MessageHeader& header) {
   if (EP_UNLIKELY(!is_alone)) handle_.member.record->intent.words[0].store_ordered(0);
 }
 
+// Others have published while this one did something else, perhaps whole laps.
+void Publisher::catch_up() {
+  const uint64_t tail = handle_.region().header().tail.load_ordered();
+  cursor_ = tail > cursor_ ? tail : cursor_ + 1;
+}
+
 ep_ring_error Publisher::publish_one(MessageHeader& header, const BlockPlace& place) {
   Region& region = handle_.region();
   const uint32_t prefix = header_checksum_prefix(header);
-  // Once round the ring there is a place or there is none; more only where words are not right.
-  for (uint64_t i = 0; i <= region.geometry().slots; ++i, ++cursor_) {
+  const uint64_t slots = region.geometry().slots;
+  // From the tail there is a place within a lap or there is none; more only where words or the hint
+  // are not right.
+  for (uint64_t i = 0; i <= 2 * slots; ++i) {
     const uint64_t word = region.slot_word(region.slot_of(cursor_)).load_acquire();
     const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(cursor_));
-    if (ahead > 0 || (ahead == 0 && slot_state(word) != SlotState::kEmpty)) continue;
-    if (ahead < 0) return unattach(place, EP_RING_FULL);
-    if (!claim_slot(header, place, prefix)) continue;
-    write_line(header);
+    if (ahead > 0) {
+      catch_up();
+      continue;
+    }
+    if (ahead < 0) {
+      if (cursor_ - handle_.reclaimer.head() <= slots) return unattach(place, EP_RING_FULL);
+      restore_ring_hints(region);
+      cursor_ = region.header().tail.load_ordered();
+      continue;
+    }
+    if (slot_state(word) == SlotState::kEmpty && claim_slot(header, place, prefix)) {
+      write_line(header);
+      ++cursor_;
+      return EP_RING_OK;
+    }
     ++cursor_;
-    return EP_RING_OK;
   }
   region.header().corruptions.add(1);
   return unattach(place, EP_RING_CORRUPT);

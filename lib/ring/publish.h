@@ -29,6 +29,7 @@ class Publisher {
   ep_ring_error prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
                         MessageHeader* header, BlockPlace* place);
   ep_ring_error publish_one(MessageHeader& header, const BlockPlace& place);
+  void catch_up();
   bool claim_slot(MessageHeader& header, const BlockPlace& place, uint32_t prefix);
   ep_ring_error unattach(const BlockPlace& place, ep_ring_error error);
   void write_line(const MessageHeader& header);
