@@ -35,6 +35,7 @@ class Check {
   void check_deliveries(uint64_t sequence);
   void check_granules();
   void check_block(uint32_t block);
+  void check_hints(const SlabPlace& slab);
   bool is_known(Tag tag) const;
   __attribute__((format(printf, 2, 3))) void fault(const char* format, ...);
 
@@ -44,6 +45,7 @@ class Check {
   ReportLine report_;
   void* context_;
   const uint64_t near_;
+  bool has_members_ = false;
   unsigned faults_ = 0;
 };
 
@@ -74,6 +76,8 @@ void Check::check_members() {
     if (state > static_cast<uint32_t>(MemberState::kRejoining)) {
       fault("member %" PRIu32 ": state %" PRIu32 " is none", place, state);
     }
+    has_members_ = has_members_ || member_state(word) == MemberState::kLive ||
+                   member_state(word) == MemberState::kFenced;
     const bool has_group = place < kConsumersMax && member_state(word) == MemberState::kLive;
     if (has_group && region_.member(place).group.load_relaxed() >= kGroupsMax) {
       fault("member %" PRIu32 ": its group is none", place);
@@ -186,12 +190,35 @@ void Check::check_block(uint32_t block) {
   }
 }
 
+// Where nobody is at work every free block can be found.
+void Check::check_hints(const SlabPlace& slab) {
+  if (has_members_) return;
+  const uint64_t first = slab.first * kLinesPerGranule;
+  bool any = false;
+  for (uint32_t i = 0; i < kBlockSizeTable[slab.size_index].blocks_per_slab; ++i) {
+    const uint64_t word = region_.block_entry(first + i).word.load_acquire();
+    if (word != free_block_word(slab.generation)) continue;
+    any = true;
+    if ((region_.slab_hint(slab.first + i / 64).load_acquire() >> (i % 64) & 1) == 0) {
+      fault("block %" PRIx64 ": free, and nobody would find it", first + i);
+    }
+  }
+  const uint64_t hint = region_.size_hint(slab.size_index, slab.first / 64).load_acquire();
+  if (any && (hint >> (slab.first % 64) & 1) == 0) {
+    fault("slab at %" PRIu64 ": has free blocks, and nobody would find it", slab.first);
+  }
+}
+
 void Check::check_granules() {
   const uint64_t end = runs_.granules();
   uint64_t granule = 0;
   while (granule < end) {
     const uint64_t word = region_.granule(granule).word.load_acquire();
     if (word == kFreeGranule) {
+      const uint32_t hint = region_.free_hint(granule / kGranulesPerWord).load_acquire();
+      if (!has_members_ && (hint >> (granule % kGranulesPerWord) & 1) == 0) {
+        fault("granule %" PRIu64 ": free, and nobody would find it", granule);
+      }
       ++granule;
       continue;
     }
@@ -207,6 +234,7 @@ void Check::check_granules() {
       for (uint32_t i = 0; i < size.blocks_per_slab; ++i) {
         check_block(static_cast<uint32_t>(granule * kLinesPerGranule + i));
       }
+      check_hints(slab);
     } else {
       check_block(kRunBlock | static_cast<uint32_t>(granule));
     }

@@ -14,14 +14,17 @@ uint32_t block_of(uint64_t first_granule, uint64_t index) {
 
 bool Slabs::find_slab(uint64_t granule, SlabPlace* slab) const {
   const uint64_t word = region_.granule(granule).word.load_acquire();
-  if (block_state(word) != BlockState::kSlab) return false;
+  // One that somebody takes apart still has its blocks, until he has them all.
+  const bool is_dissolving = block_state(word) == BlockState::kDissolving;
+  if (block_state(word) != BlockState::kSlab && !is_dissolving) return false;
   const uint32_t info = region_.granule_info(granule).load_relaxed();
   const size_t size_index = slab_info_index(info);
   if (!is_slab_info(info) || size_index >= kBlockSizes) return false;
   if (granule + kBlockSizeTable[size_index].slab_granules > region_.geometry().granules_max) {
     return false;
   }
-  *slab = {granule, static_cast<uint32_t>(size_index), block_low(word), block_tag(word)};
+  *slab = {granule, static_cast<uint32_t>(size_index), block_low(word),
+           is_dissolving ? kNobody : block_tag(word), is_dissolving};
   return true;
 }
 
@@ -75,7 +78,7 @@ ep_ring_error Slabs::make(size_t size_index, Tag owner, uint64_t* first) {
   }
   const uint64_t word = block_word(BlockState::kSlab, owner, generation);
   region_.granule(*first).word.store_release(word);
-  restore_hints({*first, static_cast<uint32_t>(size_index), generation, owner});
+  restore_hints({*first, static_cast<uint32_t>(size_index), generation, owner, false});
   return EP_RING_OK;
 }
 
@@ -137,7 +140,8 @@ ep_ring_error Slabs::take(size_t size_index, Tag owner, bool is_new_allowed, uin
     for (uint64_t bits = hint.load_relaxed(); bits != 0 && *count < wanted; bits &= bits - 1) {
       const auto bit = static_cast<unsigned>(std::countr_zero(bits));
       SlabPlace slab;
-      const bool is_right = find_slab(at * 64 + bit, &slab) && slab.size_index == size_index;
+      const bool is_right =
+          find_slab(at * 64 + bit, &slab) && !slab.is_dissolving && slab.size_index == size_index;
       if (is_right && slab.owner != owner) continue;
       const size_t taken = is_right ? take_from(slab, blocks + *count, wanted - *count) : 0;
       *count += taken;
@@ -197,7 +201,7 @@ bool Slabs::dissolve(const SlabPlace& slab) {
 void Slabs::undo_dissolving(uint64_t first, uint32_t info, uint64_t word) {
   const size_t size_index = slab_info_index(info);
   if (!is_slab_info(info) || size_index >= kBlockSizes) return;
-  const SlabPlace slab{first, static_cast<uint32_t>(size_index), block_low(word), kNobody};
+  const SlabPlace slab{first, static_cast<uint32_t>(size_index), block_low(word), kNobody, false};
   const uint64_t retired = block_word(BlockState::kRetired, block_tag(word), slab.generation);
   for (uint32_t i = 0; i < kBlockSizeTable[size_index].blocks_per_slab; ++i) {
     region_.block_entry(block_of(first, i)).word.change(retired, free_block_word(slab.generation));
@@ -211,7 +215,7 @@ uint64_t Slabs::dissolve_empty() {
   const uint64_t end = runs_.granules();
   for (uint64_t granule = 0; granule < end; ++granule) {
     SlabPlace slab;
-    if (!find_slab(granule, &slab)) continue;
+    if (!find_slab(granule, &slab) || slab.is_dissolving) continue;
     // A consumer's own slabs stay its own.
     if (slab.owner != kNobody && slab.owner != me_) continue;
     if (dissolve(slab)) freed += kBlockSizeTable[slab.size_index].slab_granules;

@@ -32,6 +32,7 @@ struct SlabPlace {
   uint32_t size_index = 0;
   uint32_t generation = 0;
   Tag owner = kNobody;
+  bool is_dissolving = false;  // somebody tries to take it apart: nothing is taken from it
 };
 
 class Slabs {

@@ -207,7 +207,8 @@ void Sweep::sweep_run_or_slab(uint64_t granule, uint64_t word) {
       if (block_tag(word) == tag_) {
         pool_.slabs().undo_dissolving(granule, region_.granule_info(granule).load_relaxed(), word);
       }
-      return;
+      // Another's attempt may fail because of what the fallen one has in it.
+      [[fallthrough]];
     case BlockState::kSlab: {
       SlabPlace slab;
       if (pool_.slabs().find_slab(granule, &slab)) sweep_slab(slab);
