@@ -12,6 +12,8 @@ constexpr uint64_t kStealAfterNs = 20'000;
 // Skipped messages that one look at an empty ring goes over.
 constexpr uint64_t kSkippedPerLook = 64;
 constexpr uint64_t kPassBatch = 64;
+// Looks at a message that somebody is just taking out, before it is left for later.
+constexpr unsigned kLeavingSpins = 10'000;
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -93,14 +95,14 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
 }
 
 // The group may have come while this message was on its way out.
-bool Deliverer::is_still_there(uint64_t sequence) const {
+Deliverer::Presence Deliverer::presence_of(uint64_t sequence) const {
   const Region& region = handle_.region();
   SharedU64& slot = region.slot_word(region.slot_of(sequence));
   const uint32_t lap = region.lap_of(sequence);
-  for (;;) {
+  for (unsigned i = 0; i < kLeavingSpins; ++i) {
     const uint64_t word = slot.load_ordered();
-    if (slot_lap(word) != lap) return false;
-    if (!is_leaving(slot_state(word))) return true;
+    if (slot_lap(word) != lap) return Presence::kGone;
+    if (!is_leaving(slot_state(word))) return Presence::kThere;
     // Who takes it out looks at the groups again before he goes on. One who was stopped or died
     // there does not: then it stays, and his emptying the slot is refused.
     if (!is_at_work(region, slot_tag(word)) || is_member_gone_at(region, slot_tag(word))) {
@@ -110,6 +112,7 @@ bool Deliverer::is_still_there(uint64_t sequence) const {
     }
     pause_cpu();
   }
+  return Presence::kUnknown;
 }
 
 Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
@@ -122,10 +125,14 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   BlockPlace place;
   const bool is_right = handle_.pool.find(header.block, &place) && place.offset == header.offset &&
                         header.size_bytes <= place.capacity_bytes;
-  if (EP_UNLIKELY(sequence < verify_until_) && !is_still_there(sequence)) {
-    this->delivery(sequence).change(claimed,
-                                    delivery_word(DeliveryState::kDropped, kNobody, lap, 0));
-    return Look::kPassed;
+  if (EP_UNLIKELY(sequence < verify_until_)) {
+    const Presence presence = presence_of(sequence);
+    const DeliveryState state =
+        presence == Presence::kGone ? DeliveryState::kDropped : DeliveryState::kReturned;
+    if (presence != Presence::kThere) {
+      this->delivery(sequence).change(claimed, delivery_word(state, kNobody, lap, deliveries - 1));
+      return presence == Presence::kGone ? Look::kPassed : Look::kSkipped;
+    }
   }
   if (EP_UNLIKELY(!is_right)) return give_up_corrupt(sequence, claimed);
   const unsigned char* data = region.payload(header.offset);
@@ -206,7 +213,9 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
     start_over(epoch);
     if (handle_.member.record->leave_wanted.load_relaxed() != 0) return EP_RING_STOPPED;
   }
-  while (*count < capacity) {
+  // Once round the ring: more only where words are not right.
+  const uint64_t end = scan_ + handle_.region().geometry().slots;
+  while (*count < capacity && scan_ <= end) {
     Look look = look_at(scan_, false, blocked_, messages + *count);
     if (look != Look::kNothing) {
       if (look != Look::kSkipped && skipped_ == scan_) ++skipped_;

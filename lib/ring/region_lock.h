@@ -5,6 +5,7 @@
 //             whoever waits. So what is done under it must stand being broken off at any step, and
 //             must not rely on it for what would do harm (changes of ownership expect what was
 //             there).
+// Bound       nobody waits longer than a lease: the word may have been scribbled over.
 // Cost        one change; while somebody holds it, a look a millisecond.
 #pragma once
 
@@ -18,9 +19,12 @@ class RegionLock {
  public:
   RegionLock(Member& member, SharedU32& word)
       : word_(word), mine_(static_cast<uint32_t>(member.tag)) {
+    const uint64_t patience_end_ns = ring_now_ns() + member.lease_ns();
     while (member.is_live()) {
       const uint32_t holder = word_.load_ordered();
-      if ((holder == 0 || !holds(*member.region, Tag{holder})) && word_.change(holder, mine_)) {
+      const bool is_free =
+          holder == 0 || !holds(*member.region, Tag{holder}) || ring_now_ns() > patience_end_ns;
+      if (is_free && word_.change(holder, mine_)) {
         is_held_ = true;
         return;
       }

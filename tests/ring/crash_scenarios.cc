@@ -57,6 +57,12 @@ bool take(ep_ring_consumer* consumer, Journal* journal, ep_ring_message* message
 }
 
 void acknowledge(ep_ring_consumer* consumer, Journal* journal, const ep_ring_message* message) {
+  // Also what others got meanwhile, because this process was stopped, is still there to be read.
+  uint32_t number = 0;
+  if (!is_filled(message->data, message->size, &number)) {
+    journal->errors_other = journal->errors_other + 1;
+    journal->unexpected = EP_RING_CORRUPT;
+  }
   // Noted before: a death may come between the two, and then it may have gone already.
   journal->acknowledged[message->sequence] = 1;
   is_fine(journal, ep_ring_ack(consumer, message), EP_RING_GONE);
