@@ -76,10 +76,12 @@ class Rebuild {
   ep_ring_error collect();
   void reset_pool();
   void reset_slots();
+  bool is_kept(uint64_t sequence) const;
   void reset_members();
-  bool keep_slab_or_run(uint64_t granule);
+  uint64_t kept_length(uint64_t granule);
   uint64_t highest_checkpoint() const;
   uint64_t start_after(uint32_t group) const;
+  bool are_blocks_right() const;
 
   Region& region_;
   const DurableRecord& record_;
@@ -130,6 +132,20 @@ ep_ring_error Rebuild::collect() {
   return EP_RING_OK;
 }
 
+bool Rebuild::is_kept(uint64_t sequence) const {
+  uint64_t low = 0;
+  uint64_t high = kept_count_;
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    if (kept_[middle].sequence < sequence) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < kept_count_ && kept_[low].sequence == sequence;
+}
+
 void Rebuild::reset_slots() {
   const uint64_t slots = region_.geometry().slots;
   // The lap of an empty slot is that of the first sequence from end_ on that falls into it.
@@ -138,6 +154,9 @@ void Rebuild::reset_slots() {
     const uint64_t slot = region_.slot_of(sequence);
     region_.line_map(slot).store_relaxed(0);
     region_.slot_word(slot).store_relaxed(empty_slot(region_.lap_of(sequence)));
+    // Consumers look at lines: what is not kept must not look like a message to come.
+    SharedU64& line_sequence = region_.line_at(slot).words[0];
+    if (!is_kept(line_sequence.load_relaxed())) line_sequence.store_relaxed(0);
   }
   for (uint32_t i = 0; i < kMembersMax; ++i) region_.spare(i).store_relaxed(0);
   for (uint64_t i = 0; i < kept_count_; ++i) {
@@ -168,10 +187,13 @@ void Rebuild::reset_pool() {
                                                                       : granules);
   const uint64_t end = runs_.granules();
   for (uint64_t granule = 0; granule < end;) {
-    if (keep_slab_or_run(granule)) {
-      granule += runs_.length_of(granule);
-      continue;
+    const uint64_t length = kept_length(granule);
+    for (uint64_t i = 1; i < length && granule + i < end; ++i) {
+      region_.granule(granule + i)
+          .word.store_relaxed(block_word(BlockState::kTail, kNobody, static_cast<uint32_t>(i)));
     }
+    granule += length;
+    if (length != 0) continue;
     region_.granule(granule).word.store_relaxed(kFreeGranule);
     region_.free_hint(granule / kGranulesPerWord)
         .set_bits(uint32_t{1} << (granule % kGranulesPerWord));
@@ -179,8 +201,8 @@ void Rebuild::reset_pool() {
   }
 }
 
-// False: nothing of a message lies in what starts here.
-bool Rebuild::keep_slab_or_run(uint64_t granule) {
+// Of the run or slab that starts here; 0: nothing of a message lies in it.
+uint64_t Rebuild::kept_length(uint64_t granule) {
   const uint64_t word = region_.granule(granule).word.load_relaxed();
   const auto is_kept = [this](uint64_t entry_word, uint32_t block) {
     for (uint64_t i = 0; i < kept_count_; ++i) {
@@ -189,10 +211,11 @@ bool Rebuild::keep_slab_or_run(uint64_t granule) {
     return false;
   };
   if (block_state(word) == BlockState::kAttached) {
-    return is_kept(word, kRunBlock | static_cast<uint32_t>(granule));
+    const uint32_t length = region_.granule_info(granule).load_relaxed();
+    return is_kept(word, kRunBlock | static_cast<uint32_t>(granule)) ? length : 0;
   }
   SlabPlace slab;
-  if (!slabs_.find_slab(granule, &slab)) return false;
+  if (!slabs_.find_slab(granule, &slab)) return 0;
   bool any = false;
   for (uint32_t i = 0; i < kBlockSizeTable[slab.size_index].blocks_per_slab; ++i) {
     const auto block = static_cast<uint32_t>(granule * kLinesPerGranule + i);
@@ -202,10 +225,23 @@ bool Rebuild::keep_slab_or_run(uint64_t granule) {
     any = any || kept;
     if (!kept) entry.store_relaxed(free_block_word(slab.generation));
   }
-  if (!any) return false;
+  if (!any) return 0;
   region_.granule(granule).word.store_relaxed(
       block_word(BlockState::kSlab, kNobody, slab.generation));
   slabs_.restore_hints(slab);
+  return kBlockSizeTable[slab.size_index].slab_granules;
+}
+
+bool Rebuild::are_blocks_right() const {
+  for (uint64_t i = 0; i < kept_count_; ++i) {
+    BlockPlace place;
+    if (!slabs_.find(kept_[i].block, &place)) return false;
+    const uint64_t word = place.entry->word.load_relaxed();
+    if (block_state(word) != BlockState::kAttached ||
+        block_low(word) != static_cast<uint32_t>(kept_[i].sequence)) {
+      return false;
+    }
+  }
   return true;
 }
 
@@ -265,6 +301,10 @@ ep_ring_error Rebuild::run() {
   ep_ring_error error = collect();
   if (error == EP_RING_OK) {
     reset_pool();
+    // Two that were proved and overlap: then one of the proofs was none.
+    if (!are_blocks_right()) error = EP_RING_CORRUPT;
+  }
+  if (error == EP_RING_OK) {
     reset_slots();
     reset_members();
     error = region_.sync();

@@ -152,7 +152,7 @@ bool survives(ep_ring* ring, unsigned rounds, unsigned seed, unsigned processes)
 int run_flips(unsigned flips, unsigned seed) {
   printf("seed %u\n", seed);
   fflush(stdout);
-  constexpr unsigned kPerRegion = 20'000;
+  constexpr unsigned kPerRegion = 1000;
   for (unsigned done = 0; done < flips; done += kPerRegion) {
     ep_ring_options options;
     ep_ring_options_init(&options);
@@ -320,7 +320,7 @@ int run_full() {
 int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "flips") {
-    const auto flips = argc > 2 ? static_cast<unsigned>(strtoul(argv[2], nullptr, 10)) : 100'000;
+    const auto flips = argc > 2 ? static_cast<unsigned>(strtoul(argv[2], nullptr, 10)) : 50'000;
     const auto seed =
         argc > 3 ? static_cast<unsigned>(strtoul(argv[3], nullptr, 10)) : std::random_device{}();
     return run_flips(flips, seed);
