@@ -52,14 +52,19 @@ void run_producer(ep_ring* ring, Journal* journal) {
   ep_ring_producer_close(producer);
 }
 
+// What this process saw when it took a message, by sequence.
+uint32_t taken[4096];
+
 bool take(ep_ring_consumer* consumer, Journal* journal, ep_ring_message* message) {
-  return is_fine(journal, ep_ring_get(consumer, 0, message), EP_RING_EMPTY);
+  if (!is_fine(journal, ep_ring_get(consumer, 0, message), EP_RING_EMPTY)) return false;
+  taken[message->sequence] = *static_cast<const uint32_t*>(message->data);
+  return true;
 }
 
 void acknowledge(ep_ring_consumer* consumer, Journal* journal, const ep_ring_message* message) {
   // Also what others got meanwhile, because this process was stopped, is still there to be read.
   uint32_t number = 0;
-  if (!is_filled(message->data, message->size, &number)) {
+  if (!is_filled(message->data, message->size, &number) || number != taken[message->sequence]) {
     journal->errors_other = journal->errors_other + 1;
     journal->unexpected = EP_RING_CORRUPT;
   }
@@ -82,6 +87,9 @@ void run_full(ep_ring* ring, Journal* journal) {
       ep_ring_message messages[8];
       size_t count = 0;
       is_fine(journal, ep_ring_get_batch(consumer, 0, messages, 8, &count), EP_RING_EMPTY);
+      for (size_t i = 0; i < count; ++i) {
+        taken[messages[i].sequence] = *static_cast<const uint32_t*>(messages[i].data);
+      }
       for (size_t i = 0; i < count; ++i) acknowledge(consumer, journal, &messages[i]);
     }
     ep_ring_consumer_close(consumer, nullptr);
