@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace elasticpool {
 namespace {
 
 constexpr float kBytesPerUnit = 1024 * 1024;
+constexpr float kUnbounded = std::numeric_limits<float>::max();
 
 // What is missed at a horizon, over what is missed at the one half as long.
 constexpr float kMissedGrows = 1.5F;
@@ -72,6 +74,16 @@ float Forecaster::most_of(uint32_t latest_s) const {
   return *std::max_element(latest.oldest, latest.oldest + latest.count);
 }
 
+Bounds Forecaster::bounds() const {
+  const Series all = usage();
+  // A single method says what it says.
+  if (asked_ != 0) return {0, kUnbounded};
+  const auto [least, most] = std::minmax_element(all.oldest, all.oldest + all.count);
+  // A limit that was passed holds nobody; else full is what lies in the last band below it.
+  if (!limited() || *most > limit_) return {*least, kUnbounded};
+  return {*least, std::max(all.last(), limit_ - kBandShare * limit_ / 2)};
+}
+
 bool Forecaster::moves(float band) const {
   const Series latest = usage().latest(kStillS);
   const auto [least, most] = std::minmax_element(latest.oldest, latest.oldest + latest.count);
@@ -111,7 +123,8 @@ void Forecaster::foresee(bool new_second) {
   ask_experts(usage(), flow_, &opinions);
   const float band = kBandShare * whole();
   // Before anything is known, half a band.
-  MixContext now{0, asked(), usage().last(), band, limited() ? level(2) : 0, nullptr, band / 2};
+  MixContext now{0,        asked(), usage().last(), band, limited() ? level(2) : 0,
+                 bounds(), nullptr, band / 2};
   float peak = now.last;
   for (uint32_t h = 0; h < kHorizons; ++h) {
     now.horizon = h;
@@ -119,10 +132,10 @@ void Forecaster::foresee(bool new_second) {
     now.shorter = &mixes_[h];
     now.shorter_missed = kMissedGrows * mixed_[h].missed;
     Pledge& made = slot(h, now_s_);
-    std::copy(opinions.says[h], opinions.says[h] + kExperts, made.says);
+    for (uint32_t e = 0; e < kExperts; ++e) made.says[e] = now.bounds.hold(opinions.says[h][e]);
     made.centre = mixed_[h].centre;
     made.scale = mixed_[h].scale;
-    peak = std::max(peak, mixed_[h].centre);
+    peak = std::max(peak, mixed_[h].heading);
     made.peak = peak;
     made.allowed = now.allowed;
   }
@@ -173,19 +186,19 @@ bool Forecaster::glance(const PressureSample& sample) {
   return crossing_.alarms() != before;
 }
 
-// Along straight pieces through the centres, and on as between the last two.
+// Along straight pieces through the headings, and on as between the last two.
 uint32_t Forecaster::seconds_to(float amount) const {
   float from_s = 0;
   float from = usage().last();
   if (from >= amount) return 0;
   for (uint32_t h = 0; h <= kHorizons; ++h) {
     float to_s = static_cast<float>(kForeseenS);
-    float to = mixed_[kHorizons - 1].centre;
+    float to = mixed_[kHorizons - 1].heading;
     if (h < kHorizons) {
       to_s = static_cast<float>(kHorizonsS[h]);
-      to = mixed_[h].centre;
+      to = mixed_[h].heading;
     } else {
-      const float slope = (to - mixed_[kHorizons - 2].centre) / 60;
+      const float slope = (to - mixed_[kHorizons - 2].heading) / 60;
       to += slope * (to_s - from_s);
     }
     if (to >= amount) {
@@ -202,7 +215,7 @@ PressureTrend Forecaster::trend() const {
   constexpr float kStableShare = 0.02F;
   const float last = usage().last();
   if (crossing_.alarm() || (limited() && last >= level(2))) return PressureTrend::kCritical;
-  const float change = (mixed_[1].centre - last) / whole();
+  const float change = (mixed_[1].heading - last) / whole();
   if (change > kStableShare) return PressureTrend::kIncreasing;
   return change < -kStableShare ? PressureTrend::kDecreasing : PressureTrend::kStable;
 }

@@ -8,6 +8,10 @@
 //            changes the levels and the band at once and no history. Without a limit (0 or
 //            UINT64_MAX) shares are of the most that was in use within the history; no level is
 //            ever reached then, and nothing alarms.
+// Bounds     kMixed foresees no less than the least that was in use within the history, and no more
+//            than half a band below the limit or what is in use now, unless the limit was passed
+//            within the history: then it holds nobody. The chance of a crossing, the trend and the
+//            seconds until a level is reached know no bounds.
 // Flow       totals of what was allocated and released, or else live bytes: one more expert where
 //            they are given, since usage may follow live bytes late.
 // Methods    kLast says that all stays as it is, kLinear carries a least squares line over 60 s on,
@@ -96,6 +100,7 @@ class Forecaster {
   void advance(uint64_t seconds);
   void settle_one(uint64_t ended_s);
   float most_of(uint32_t latest_s) const;
+  Bounds bounds() const;
   bool moves(float band) const;
   void note_rise(const PressureSample& sample);
   void foresee(bool new_second);

@@ -40,7 +40,7 @@ inline constexpr uint32_t kLookBackS = 300;
 // Beside the forecasts.
 struct CrossingSigns {
   float last;   // usage now
-  float peak;   // the highest of that and of the centres
+  float peak;   // the highest of that and of the headings
   float most;   // usage, within kLookBackS
   float level;  // 0: none
   float band;

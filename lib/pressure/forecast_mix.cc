@@ -71,6 +71,18 @@ float weight_of(float excess_loss) {
   return squared * squared * squared * squared;
 }
 
+// The weight that sees the level passed.
+float vote_of(const Weighted* all, uint32_t count, const MixContext& context) {
+  // Half a band about the level is between no and yes.
+  const float below = context.level - context.band / 4;
+  float vote = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const float over = (all[i].figure - below) / (context.band / 2);
+    vote += all[i].weight * std::clamp(over, 0.0F, 1.0F);
+  }
+  return vote;
+}
+
 }  // namespace
 
 void HorizonMix::estimate(uint32_t horizon, const HorizonMix* shorter,
@@ -104,17 +116,15 @@ Mixed HorizonMix::mix(const float (&says)[kExperts], const MixContext& context) 
     total_weight += weight;
   }
   Mixed mixed{};
-  mixed.centre = weighted_median(opinions, count);
+  mixed.heading = weighted_median(opinions, count);
+  mixed.vote = context.level > 0 ? vote_of(opinions, count, context) / total_weight : 0;
+  for (uint32_t i = 0; i < count; ++i) opinions[i].figure = context.bounds.hold(opinions[i].figure);
+  mixed.centre = context.bounds.hold(mixed.heading);
   float disagreement = 0;
-  // Half a band about the level is between no and yes.
-  const float below = context.level - context.band / 4;
   for (uint32_t i = 0; i < count; ++i) {
     disagreement += opinions[i].weight * magnitude(opinions[i].figure - mixed.centre);
-    const float over = (opinions[i].figure - below) / (context.band / 2);
-    mixed.vote += opinions[i].weight * std::clamp(over, 0.0F, 1.0F);
   }
   disagreement /= total_weight;
-  mixed.vote = context.level > 0 ? mixed.vote / total_weight : 0;
   mixed.missed = (missed_ + kMissedSeconds * context.shorter_missed) / (seconds_ + kMissedSeconds);
   const ScaleParts& parts = kScaleParts[context.horizon];
   mixed.scale = parts.share * (context.band / kBandShare) + parts.disagreement * disagreement +

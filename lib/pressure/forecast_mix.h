@@ -5,7 +5,10 @@
 //            outside (prediction with expert advice: Littlestone and Warmuth 1994, Vovk 1990; the
 //            forgetting after Herbster and Warmuth 1998). Until a horizon has losses of its own,
 //            those of the next shorter one stand for it, over a prior from other programs.
+// Bounds     every opinion is taken as the nearest figure within them: one past the limit cannot
+//            come true, but means that usage will be near it.
 // Centre     the median of the opinions by weight: half of the weight may be anywhere.
+// Heading    the same without bounds: where usage would go if nothing held it.
 // Interval   centre +- reach * scale. Scale is what there is to be wrong about: how the experts
 //            disagree, how far the centre is from now, how much was missed of late: near the mean
 //            error to be expected. Reach follows what was outside, so that kCoverage hold
@@ -15,6 +18,7 @@
 // Cost       some 0.5 microseconds a step.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "pressure/forecast_experts.h"
@@ -27,6 +31,14 @@ inline constexpr float kBandShare = 0.1F;
 
 class HorizonMix;
 
+// What usage will hardly leave.
+struct Bounds {
+  float least;
+  float most;
+
+  float hold(float figure) const { return std::max(least, std::min(figure, most)); }
+};
+
 // What may be said besides the experts' opinions.
 struct MixContext {
   uint32_t horizon;  // index of it
@@ -34,6 +46,7 @@ struct MixContext {
   float last;        // usage now
   float band;        // above 0
   float level;       // whose passing the experts vote on; 0: none
+  Bounds bounds;
   // Of the next shorter horizon, or nullptr and what the prior expects.
   const HorizonMix* shorter;
   float shorter_missed;
@@ -41,6 +54,7 @@ struct MixContext {
 
 struct Mixed {
   float centre;
+  float heading;
   float scale;
   float reach;  // in scales
   float confidence;
@@ -53,15 +67,16 @@ struct Mixed {
 
 // What a horizon remembers of a second whose outcome it waits for.
 struct Pledge {
-  float says[kExperts];
+  float says[kExperts];  // within the bounds
   float centre;
   float scale;
-  float peak;        // of this and the shorter horizons' centres, and of usage then
+  float peak;        // of this and the shorter horizons' headings, and of usage then
   uint32_t allowed;  // 0: nothing was said in that second
 };
 
 class HorizonMix {
  public:
+  // `says` without bounds.
   Mixed mix(const float (&says)[kExperts], const MixContext& context) const;
 
   // A pledge has come due.

@@ -52,7 +52,8 @@ enum ep_pressure_source {
 
 /* used_bytes is expected, and lies between low_bytes and high_bytes in nine of ten cases.
  * confidence: how likely it is that used_bytes is right to a tenth of the limit, 0 to 1; 0 while
- * nothing is known. */
+ * nothing is known. No group uses more than its limit: what would pass it is told as just below it,
+ * while seconds_to and crossing go on beyond. */
 struct ep_forecast {
   uint32_t horizon_s;
   float confidence;

@@ -11,7 +11,14 @@ namespace {
 constexpr float kBand = 10;
 
 MixContext context_of(uint32_t horizon) {
-  return {horizon, kAllExperts, 50, kBand, 90, nullptr, kBand / 2};
+  return {.horizon = horizon,
+          .allowed = kAllExperts,
+          .last = 50,
+          .band = kBand,
+          .level = 90,
+          .bounds = {0, 1e6F},
+          .shorter = nullptr,
+          .shorter_missed = kBand / 2};
 }
 
 Pledge pledge_of(const float (&says)[kExperts], const Mixed& mixed) {
@@ -71,6 +78,20 @@ TEST(Mix, OnlyWhoIsAllowedIsAsked) {
     MixContext context = context_of(2);
     context.allowed = 1U << e;
     EXPECT_EQ(mix.mix(says, context).centre, static_cast<float>(e));
+  }
+}
+
+TEST(Mix, TheCentreIsWithinTheBoundsAndTheHeadingIsNot) {
+  const HorizonMix mix;
+  for (const float said : {20.0F, 60.0F, 120.0F}) {
+    float says[kExperts];
+    std::fill(says, says + kExperts, said);
+    MixContext context = context_of(2);
+    context.bounds = {40, 95};
+    const Mixed mixed = mix.mix(says, context);
+    EXPECT_EQ(mixed.centre, std::clamp(said, 40.0F, 95.0F));
+    EXPECT_EQ(mixed.heading, said);
+    EXPECT_EQ(mixed.vote, said > 90 ? 1 : 0);
   }
 }
 

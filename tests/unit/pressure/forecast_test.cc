@@ -103,6 +103,27 @@ TEST(Forecaster, MixedFollowsALeakThroughSpikes) {
   EXPECT_LT(off_mixed, off_linear);
 }
 
+TEST(Forecaster, WhatIsForeseenLiesBetweenTheLeastSoFarAndTheLimit) {
+  const auto up = forecaster_of(ForecastMethod::kMixed);
+  const auto down = forecaster_of(ForecastMethod::kMixed);
+  const auto line = forecaster_of(ForecastMethod::kLinear);
+  for (uint64_t s = 0; s < 150; ++s) {
+    up->observe(sample_of(s * 1000, (100 + 5 * s) * kMiBytes));
+    line->observe(sample_of(s * 1000, (100 + 5 * s) * kMiBytes));
+    down->observe(sample_of(s * 1000, (900 - 5 * s) * kMiBytes));
+  }
+  for (uint32_t h = 0; h < kHorizons; ++h) {
+    EXPECT_LE(up->outlook().forecasts[h].used_bytes, kLimit / 100 * 95 + kMiBytes) << h;
+    EXPECT_GE(down->outlook().forecasts[h].used_bytes, (900 - 5 * 149 - 1) * kMiBytes) << h;
+  }
+  EXPECT_GT(up->outlook().forecasts[2].used_bytes, kLimit / 100 * 94);
+  EXPECT_NEAR(up->outlook().seconds_to[3], 21, 3) << "as if nothing held it";
+  EXPECT_GT(line->outlook().forecasts[2].used_bytes, kLimit) << "it says what the line says";
+  // A limit that was passed is none.
+  for (uint64_t s = 150; s < 260; ++s) up->observe(sample_of(s * 1000, (100 + 5 * s) * kMiBytes));
+  EXPECT_GT(up->outlook().forecasts[2].used_bytes, (100 + 5 * 320) * kMiBytes);
+}
+
 TEST(Forecaster, AGapIsAsIfTheLastValueWereHeld) {
   const auto gaps = forecaster_of(ForecastMethod::kLinear);
   const auto held = forecaster_of(ForecastMethod::kLinear);
