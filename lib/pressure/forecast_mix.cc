@@ -83,6 +83,27 @@ float vote_of(const Weighted* all, uint32_t count, const MixContext& context) {
   return vote;
 }
 
+// What is as far from the centre as that, in bands, pulls half as much as it weighs.
+constexpr float kHalfPullBands = 2;
+constexpr int kCentreSteps = 3;
+
+// Begins at an opinion. The pull is never 0: far ones move the centre by less than their distance.
+float centre_of(const Weighted* all, uint32_t count, float from, float band) {
+  float centre = from;
+  for (int step = 0; step < kCentreSteps; ++step) {
+    float pulled = 0;
+    float pull = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      const float away = (all[i].figure - centre) / (kHalfPullBands * band);
+      const float pulls = all[i].weight / (1 + away * away);
+      pulled += pulls * (all[i].figure - centre);
+      pull += pulls;
+    }
+    centre += pulled / pull;
+  }
+  return centre;
+}
+
 }  // namespace
 
 void HorizonMix::estimate(uint32_t horizon, const HorizonMix* shorter,
@@ -119,7 +140,7 @@ Mixed HorizonMix::mix(const float (&says)[kExperts], const MixContext& context) 
   mixed.heading = weighted_median(opinions, count);
   mixed.vote = context.level > 0 ? vote_of(opinions, count, context) / total_weight : 0;
   for (uint32_t i = 0; i < count; ++i) opinions[i].figure = context.bounds.hold(opinions[i].figure);
-  mixed.centre = context.bounds.hold(mixed.heading);
+  mixed.centre = centre_of(opinions, count, context.bounds.hold(mixed.heading), context.band);
   float disagreement = 0;
   for (uint32_t i = 0; i < count; ++i) {
     disagreement += opinions[i].weight * magnitude(opinions[i].figure - mixed.centre);

@@ -7,15 +7,17 @@
 //            those of the next shorter one stand for it, over a prior from other programs.
 // Bounds     every opinion is taken as the nearest figure within them: one past the limit cannot
 //            come true, but means that usage will be near it.
-// Centre     the median of the opinions by weight: half of the weight may be anywhere.
-// Heading    the same without bounds: where usage would go if nothing held it.
+// Centre     from the median of the opinions by weight some steps towards where they are dense (an
+//            M-estimate, Huber 1964, with Cauchy's weights): to be right is to be within a band, so
+//            those near by count most, and one that is far off as little as in a median.
+// Heading    the median of the opinions without bounds: where usage would go if nothing held it.
 // Interval   centre +- reach * scale. Scale is what there is to be wrong about: how the experts
 //            disagree, how far the centre is from now, how much was missed of late: near the mean
 //            error to be expected. Reach follows what was outside, so that kCoverage hold
 //            (quantile tracking: Gibbs and Candes 2021, Angelopoulos et al. 2023).
 // Confidence the chance that the centre is within the band, by how many scales the band is wide:
 //            one curve for all horizons, from the traces for tuning.
-// Cost       some 0.5 microseconds a step.
+// Cost       some 1 microsecond a step.
 #pragma once
 
 #include <algorithm>

@@ -63,7 +63,8 @@ TEST(Mix, ALongerHorizonLearnsFromTheShorter) {
   const HorizonMix longer;
   MixContext context = context_of(1);
   context.shorter = &shorter;
-  EXPECT_EQ(longer.mix(says, context).centre, 100);
+  EXPECT_EQ(longer.mix(says, context).heading, 100);
+  EXPECT_NEAR(longer.mix(says, context).centre, 100, kBand / 10);
   for (int i = 0; i < 60; ++i) {
     shorter.settle(pledge_of(says, shorter.mix(says, context_of(0))), 50, 0, kBand);
   }
@@ -79,6 +80,34 @@ TEST(Mix, OnlyWhoIsAllowedIsAsked) {
     context.allowed = 1U << e;
     EXPECT_EQ(mix.mix(says, context).centre, static_cast<float>(e));
   }
+}
+
+TEST(Mix, TheCentreIsWhereOpinionsAreDense) {
+  const HorizonMix mix;
+  float says[kExperts];
+  // A few lie far off; the others are spread over a band, most of them near its end.
+  for (uint32_t e = 0; e < kExperts; ++e) {
+    says[e] = e % 5 == 0 ? 500 : 50 + kBand * (e % 5 == 1 ? 0.0F : 1.0F);
+  }
+  const Mixed mixed = mix.mix(says, context_of(0));
+  EXPECT_EQ(mixed.heading, 50 + kBand);
+  EXPECT_GT(mixed.centre, 50 + kBand / 2);
+  EXPECT_LT(mixed.centre, 50 + kBand) << "those below pull";
+  for (uint32_t e = 0; e < kExperts; e += 5) says[e] = 5e12F;
+  const Mixed farther = mix.mix(says, context_of(0));
+  EXPECT_LT(farther.centre, mixed.centre) << "the farther off, the less it pulls";
+  EXPECT_GT(farther.centre, 50 + kBand / 2);
+}
+
+TEST(Mix, TheCentreIsAFigureHoweverFarOpinionsAre) {
+  const HorizonMix mix;
+  float says[kExperts];
+  for (uint32_t e = 0; e < kExperts; ++e) says[e] = e % 2 == 0 ? 0 : 1e13F;
+  MixContext context = context_of(0);
+  context.band = 1e-7F;
+  context.bounds.most = 1e20F;
+  const float centre = mix.mix(says, context).centre;
+  EXPECT_TRUE(centre >= 0 && centre <= 1e13F) << centre;
 }
 
 TEST(Mix, TheCentreIsWithinTheBoundsAndTheHeadingIsNot) {
