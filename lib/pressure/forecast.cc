@@ -84,6 +84,13 @@ Bounds Forecaster::bounds() const {
   return {*least, std::max(all.last(), limit_ - kBandShare * limit_ / 2)};
 }
 
+bool Forecaster::rests(float band) const {
+  const Series latest = usage().latest(kRestS);
+  const auto [least, most] = std::minmax_element(latest.oldest, latest.oldest + latest.count);
+  return latest.count == kRestS && *most - *least < kRestShare * band &&
+         *most < level(2) - kStillBelowShare * band;
+}
+
 bool Forecaster::moves(float band) const {
   const Series latest = usage().latest(kStillS);
   const auto [least, most] = std::minmax_element(latest.oldest, latest.oldest + latest.count);
@@ -139,9 +146,10 @@ void Forecaster::foresee(bool new_second) {
     made.peak = peak;
     made.allowed = now.allowed;
   }
-  const CrossingSigns signs{
-      now.last, peak,        most_of(kLookBackS), now.level,           now.band,
-      seconds_, moves(band), rise_.carries(),     rise_.past_ceiling()};
+  const bool still = rests(band);
+  const CrossingSigns signs{now.last,        peak,          most_of(kLookBackS),   now.level,
+                            now.band,        seconds_,      !still && moves(band), still,
+                            rise_.carries(), rise_.sinks(), rise_.past_ceiling()};
   crossing_.judge(signs, mixed_, new_second);
 }
 

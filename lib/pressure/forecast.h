@@ -101,6 +101,7 @@ class Forecaster {
   void settle_one(uint64_t ended_s);
   float most_of(uint32_t latest_s) const;
   Bounds bounds() const;
+  bool rests(float band) const;
   bool moves(float band) const;
   void note_rise(const PressureSample& sample);
   void foresee(bool new_second);

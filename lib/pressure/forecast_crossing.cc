@@ -48,11 +48,15 @@ void Crossing::settle(const Pledge& pledge, float most) {
   seconds_ = kExcessKeep * seconds_ + 1;
 }
 
+float Crossing::peak_of(const CrossingSigns& signs, const Mixed& longest) const {
+  return signs.peak + excess_mean() * longest.scale;
+}
+
 float Crossing::chance_of(const CrossingSigns& signs, const Mixed (&mixed)[kHorizons]) const {
   if (signs.level <= 0) return 0;
   if (signs.last >= signs.level) return 1;
   const Mixed& longest = mixed[kHorizons - 1];
-  const float over = signs.peak + excess_mean() * longest.scale - signs.level;
+  const float over = peak_of(signs, longest) - signs.level;
   const float near = (signs.most - signs.level) / (signs.band / 2);
   const float known = std::min(static_cast<float>(signs.known_s) / kYoungS, 1.0F);
   const float vote = (mixed[kHorizons - 2].vote + longest.vote) / 2;
@@ -62,14 +66,36 @@ float Crossing::chance_of(const CrossingSigns& signs, const Mixed (&mixed)[kHori
                   kChanceYoung * (1 - known));
 }
 
+void Crossing::note_passing(const CrossingSigns& signs, bool new_second) {
+  const bool sunk = signs.sinks && signs.last < signs.level - kSunkBands * signs.band;
+  if (new_second) {
+    sunk_s_ = sunk ? sunk_s_ + 1 : 0;
+    if (++since_passed_s_ > kPassedS) passed_ = 0;
+  }
+  if (signs.sinks) is_above_ = false;
+  if (chance_ < kAlarmOff) ended_sinking_ = false;
+  if (signs.level <= 0 || signs.last < signs.level) return;
+  passed_ += is_above_ ? 0 : 1;
+  since_passed_s_ = 0;
+  is_above_ = true;
+  ended_sinking_ = false;
+}
+
+bool Crossing::is_over(const CrossingSigns& signs, const Mixed& longest) const {
+  if (sunk_s_ == 0 || peak_of(signs, longest) >= signs.level) return false;
+  return passed_ == 0 || (passed_ == 1 && sunk_s_ > kSunkS);
+}
+
 bool Crossing::is_due(const CrossingSigns& signs) const {
   if (signs.level > 0 && signs.last >= signs.level) return true;
   if (!signs.moves || (steady_ < kAlarmOn && chance_ < kAlarmSure)) return false;
-  return signs.known_s >= kTooYoungS ||
-         (signs.past_ceiling && signs.last >= signs.level - signs.band);
+  const bool is_near = signs.last >= signs.level - signs.band;
+  if (ended_sinking_ && !is_near) return false;
+  return signs.known_s >= kTooYoungS || (signs.past_ceiling && is_near);
 }
 
 bool Crossing::holds(const CrossingSigns& signs) const {
+  if (signs.rests) return false;
   if (chance_ >= kAlarmSure) return true;
   return signs.moves && chance_ >= (signs.past_ceiling ? kAlarmOff : kAlarmOffBelow);
 }
@@ -84,13 +110,15 @@ void Crossing::judge_rise(bool carries) {
 void Crossing::judge(const CrossingSigns& signs, const Mixed (&mixed)[kHorizons], bool new_second) {
   chance_ = chance_of(signs, mixed);
   if (new_second) steady_ += kSmoothing * (chance_ - steady_);
+  note_passing(signs, new_second);
   judge_rise(signs.carries || (!alarm_ && is_due(signs)));
   if (!alarm_ || signs.carries) return;
-  if (holds(signs)) {
+  if (holds(signs) && !is_over(signs, mixed[kHorizons - 1])) {
     rest_s_ = 0;
   } else if (new_second) {
     ++rest_s_;
     alarm_ = rest_s_ <= kAlarmRestS;
+    ended_sinking_ = !alarm_ && signs.sinks;
   }
 }
 

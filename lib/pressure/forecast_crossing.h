@@ -14,8 +14,15 @@
 //            Off when for more than kAlarmRestS the chance was below kAlarmOff (kAlarmOffBelow
 //            where usage has turned higher up), or below kAlarmSure with usage still: an episode is
 //            not cut into pieces, and who stays just below the level is no episode.
-// Still      who moved by less than kStillShare of a band for kStillS, and came no nearer to the
-//            level than by kStillBelowShare of one.
+// Still      who moved by less than kStillShare of a band for kStillS, or rests: by less than
+//            kRestShare for kRestS; and came no nearer to the level than by kStillBelowShare of
+//            one. Who rests ends an alarm whatever the chance: what it learnt is of the rise.
+// Sunk       who has turned (forecast_rise.h) and fallen to kSunkBands below the level, and whose
+//            peak, by what is learnt of peaks, stays below it: that ends an alarm, too. Not where
+//            the level was passed more than once of late, for such a one comes back; and where it
+//            was passed once, only after kSunkS. An alarm that ended while usage sank begins again
+//            by chance within a band of the level alone, until the chance was below kAlarmOff: what
+//            fades goes on in bursts.
 // Cost       tens of instructions.
 #pragma once
 
@@ -25,7 +32,7 @@
 
 namespace elasticpool {
 
-inline constexpr float kAlarmOn = 0.45F;
+inline constexpr float kAlarmOn = 0.44F;
 inline constexpr float kAlarmSure = 0.70F;
 inline constexpr float kAlarmOff = 0.20F;
 inline constexpr float kAlarmOffBelow = 0.25F;
@@ -34,6 +41,12 @@ inline constexpr uint32_t kTooYoungS = kHorizonMaxS;
 inline constexpr uint32_t kStillS = 60;
 inline constexpr float kStillShare = 0.4F;
 inline constexpr float kStillBelowShare = 0.1F;
+inline constexpr uint32_t kRestS = 30;
+inline constexpr float kRestShare = 0.1F;
+inline constexpr float kSunkBands = 2.5F;
+inline constexpr uint32_t kSunkS = 10;
+// Passing the level is forgotten after that.
+inline constexpr uint32_t kPassedS = kHistoryS;
 // How far back the highest usage is looked for.
 inline constexpr uint32_t kLookBackS = 300;
 
@@ -46,7 +59,9 @@ struct CrossingSigns {
   float band;
   uint32_t known_s;  // of history
   bool moves;
+  bool rests;
   bool carries;
+  bool sinks;
   bool past_ceiling;
 };
 
@@ -66,6 +81,10 @@ class Crossing {
 
  private:
   float chance_of(const CrossingSigns& signs, const Mixed (&mixed)[kHorizons]) const;
+  // The highest usage to be expected.
+  float peak_of(const CrossingSigns& signs, const Mixed& longest) const;
+  void note_passing(const CrossingSigns& signs, bool new_second);
+  bool is_over(const CrossingSigns& signs, const Mixed& longest) const;
   bool is_due(const CrossingSigns& signs) const;
   bool holds(const CrossingSigns& signs) const;
   // Of the true peak above the forecasts', in scales.
@@ -79,6 +98,11 @@ class Crossing {
   float steady_ = 0;  // the chance, smoothed
   uint32_t rest_s_ = 0;
   uint32_t alarms_ = 0;
+  uint32_t passed_ = 0;  // how often the level was, with a fall between two times
+  uint32_t since_passed_s_ = 0;
+  uint32_t sunk_s_ = 0;
+  bool is_above_ = false;  // or has not sunk since
+  bool ended_sinking_ = false;
   bool alarm_ = false;
 };
 

@@ -31,6 +31,8 @@ class Rise {
 
   // Of the last figure: usage is below the level and will pass it.
   bool carries() const { return carries_; }
+  // It has fallen by a band from where it turned, and not risen by one from there.
+  bool sinks() const { return sinks_; }
   // It is above where it has turned so far.
   bool past_ceiling() const { return past_ceiling_; }
 

@@ -177,6 +177,38 @@ TEST(Alarms, OfAPlateauJustBelowTheLevelStay) {
   EXPECT_NEAR(alarms.alarmed_s, risen_s + 150, 1);
 }
 
+// Usage that has passed the level and fades: the alarm is over soon after it is far below, whatever
+// is remembered of the passing.
+TEST(Alarms, OfABurstThatFadesEnd) {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    Made made(seed);
+    Usage usage = made.flat(40, 60, 1) + made.ramp(40, 20) + made.flat(91, 2, 0.5);
+    const auto passed_s = static_cast<double>(usage.size()) / 10;
+    const double stay = made.between(0.995, 0.9975);
+    double sunk_s = 0;
+    for (double above = 50; above > 1; above *= stay) {
+      usage.push_back(40 + above);
+      if (40 + above > kLevelPercent - 10 * kSunkBands) sunk_s += 0.1;
+    }
+    const Alarms alarms = made.alarms_of(usage);
+    EXPECT_EQ(alarms.count, 1U) << seed;
+    EXPECT_LE(alarms.first_s + alarms.alarmed_s, passed_s + sunk_s + kSunkS + kAlarmRestS + 4)
+        << seed;
+  }
+}
+
+// At rest just above a warning, after a rise that looked as if it would carry.
+TEST(Alarms, OfWhoComesToRestEndSoon) {
+  Made made(7);
+  const Usage rise = made.ramp(20, 1.5);
+  const auto begin = static_cast<ptrdiff_t>((88 - 20) / 1.5 * 10);
+  const Usage risen(rise.begin(), rise.begin() + begin);
+  const double before_s = made.alarms_of(risen).alarmed_s;
+  const Alarms alarms = made.alarms_of(risen + made.flat(88, 100, 0.05));
+  EXPECT_EQ(alarms.count, 1U);
+  EXPECT_LE(alarms.alarmed_s, before_s + kRestS + kAlarmRestS + 5);
+}
+
 TEST(Alarms, BeginWithAGlanceAtTheSameLimit) {
   const auto forecaster = std::make_unique<Forecaster>();
   forecaster->configure(ForecastMethod::kMixed, kUsualLevelsPercent);

@@ -11,7 +11,17 @@ constexpr float kBand = 10;
 
 struct Scene {
   Crossing crossing;
-  CrossingSigns signs{50, 50, 50, kLevel, kBand, 600, true, false, true};
+  CrossingSigns signs{.last = 50,
+                      .peak = 50,
+                      .most = 50,
+                      .level = kLevel,
+                      .band = kBand,
+                      .known_s = 600,
+                      .moves = true,
+                      .rests = false,
+                      .carries = false,
+                      .sinks = false,
+                      .past_ceiling = true};
   Mixed mixed[kHorizons] = {};
 
   Scene() {
@@ -154,6 +164,87 @@ TEST(Alarm, OfWhoIsStillEndsAndDoesNotBegin) {
   EXPECT_TRUE(scene.crossing.alarm());
   scene.chance(88, 0.8F);
   EXPECT_FALSE(scene.crossing.alarm());
+}
+
+TEST(Alarm, OfWhoRestsEndsWhateverTheChance) {
+  Scene scene;
+  scene.signs.last = 85;
+  for (int i = 0; i < 30; ++i) scene.chance(110, 1);
+  ASSERT_GT(scene.crossing.chance(), kAlarmSure);
+  scene.signs.moves = false;
+  for (int i = 0; i < 30; ++i) scene.chance(110, 1);
+  EXPECT_TRUE(scene.crossing.alarm()) << "still, but it is sure";
+  scene.signs.rests = true;
+  for (uint32_t s = 0; s < kAlarmRestS; ++s) scene.chance(110, 1);
+  EXPECT_TRUE(scene.crossing.alarm());
+  scene.chance(110, 1);
+  EXPECT_FALSE(scene.crossing.alarm());
+}
+
+// Up to `top` under alarm, then down to `last`, where the chance alone would keep it.
+struct Fall : Scene {
+  explicit Fall(float top, int times = 1) : most(top) {
+    for (int i = 0; i < times; ++i) {
+      signs.sinks = false;
+      signs.last = top;
+      for (int s = 0; s < 30; ++s) chance(110, 1);
+      EXPECT_TRUE(crossing.alarm());
+      signs.sinks = true;
+      signs.last = kLevel - kBand;
+      chance(110, 1);
+    }
+  }
+  // -> whether the alarm is on after so long
+  bool alarm_after(uint32_t seconds, float last, float peak = 88) {
+    signs.last = last;
+    signs.peak = peak;
+    signs.most = most;
+    for (uint32_t s = 0; s < seconds; ++s) crossing.judge(signs, mixed, true);
+    EXPECT_GT(crossing.chance(), kAlarmOffBelow);
+    return crossing.alarm();
+  }
+
+  float most;
+};
+
+constexpr float kSunk = kLevel - kSunkBands * kBand - 1;
+
+TEST(Alarm, OfWhoHasSunkEnds) {
+  EXPECT_TRUE(Fall(80).alarm_after(kAlarmRestS, kSunk));
+  EXPECT_FALSE(Fall(80).alarm_after(kAlarmRestS + 1, kSunk));
+  EXPECT_TRUE(Fall(80).alarm_after(100, kSunk + 2)) << "not so far";
+  EXPECT_TRUE(Fall(80).alarm_after(100, kSunk, 90)) << "a peak above the level is to come";
+  Fall rises(80);
+  rises.signs.sinks = false;
+  EXPECT_TRUE(rises.alarm_after(100, kSunk));
+}
+
+TEST(Alarm, OfWhoHasSunkAfterPassingTheLevelWaitsForHimToComeBack) {
+  EXPECT_TRUE(Fall(kLevel).alarm_after(kSunkS + kAlarmRestS, kSunk));
+  EXPECT_FALSE(Fall(kLevel).alarm_after(kSunkS + kAlarmRestS + 1, kSunk));
+  EXPECT_TRUE(Fall(kLevel, 2).alarm_after(100, kSunk)) << "he has come back once";
+  EXPECT_FALSE(Fall(kLevel, 2).alarm_after(kPassedS + 100, kSunk)) << "but long ago";
+}
+
+TEST(Alarm, OfWhoHasSunkBeginsAgainNearTheLevelOnly) {
+  Fall fall(kLevel);
+  ASSERT_FALSE(fall.alarm_after(kSunkS + kAlarmRestS + 1, kSunk));
+  fall.signs.sinks = false;
+  fall.signs.last = kLevel - kBand - 1;
+  for (int i = 0; i < 30; ++i) fall.chance(110, 1);
+  ASSERT_GT(fall.crossing.chance(), kAlarmSure);
+  EXPECT_FALSE(fall.crossing.alarm());
+  Fall quiet = fall;
+  fall.signs.last = kLevel - kBand;
+  fall.chance(110, 1);
+  EXPECT_TRUE(fall.crossing.alarm());
+  // Or once it was quiet.
+  quiet.signs.last = 20;
+  quiet.chance(20);
+  ASSERT_LT(quiet.crossing.chance(), kAlarmOff);
+  quiet.signs.last = kLevel - kBand - 1;
+  for (int i = 0; i < 30; ++i) quiet.chance(110, 1);
+  EXPECT_TRUE(quiet.crossing.alarm());
 }
 
 TEST(Alarm, EndsEarlierBelowWhereUsageHasTurned) {

@@ -133,5 +133,21 @@ TEST(Rise, TimeThatGoesBackIsNoTime) {
   EXPECT_TRUE(rise.carries());
 }
 
+TEST(Rise, SinksFromABandBelowTheTurnToABandAboveTheLow) {
+  Scene scene;
+  scene.note(20);
+  scene.go(80, 4);
+  EXPECT_FALSE(scene.rise.sinks());
+  scene.go(80 - kBand + 1, 4);
+  EXPECT_FALSE(scene.rise.sinks());
+  scene.go(80 - kBand, 4);
+  EXPECT_TRUE(scene.rise.sinks());
+  scene.go(50, 4);
+  scene.go(50 + kBand - 1, 4);
+  EXPECT_TRUE(scene.rise.sinks());
+  scene.go(50 + kBand, 4);
+  EXPECT_FALSE(scene.rise.sinks());
+}
+
 }  // namespace
 }  // namespace elasticpool
