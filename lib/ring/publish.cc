@@ -126,7 +126,8 @@ ep_ring_error Publisher::publish_one(MessageHeader& header, const BlockPlace& pl
   const uint64_t slots = region.geometry().slots;
   // From the tail there is a place within a lap or there is none; more only where words or the hint
   // are not right.
-  for (uint64_t i = 0; i <= 2 * slots; ++i) {
+  bool is_restored = false;
+  for (uint64_t i = 0; i <= 4 * slots; ++i) {
     const uint64_t word = region.slot_word(region.slot_of(cursor_)).load_acquire();
     const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(cursor_));
     if (ahead > 0) {
@@ -134,7 +135,11 @@ ep_ring_error Publisher::publish_one(MessageHeader& header, const BlockPlace& pl
       continue;
     }
     if (ahead < 0) {
-      if (cursor_ - handle_.reclaimer.head() <= slots) return unattach(place, EP_RING_FULL);
+      // The head lags while somebody passes messages; further off than that the hint is wrong.
+      if (is_restored || cursor_ - handle_.reclaimer.head() <= 2 * slots) {
+        return unattach(place, EP_RING_FULL);
+      }
+      is_restored = true;
       restore_ring_hints(region);
       cursor_ = region.header().tail.load_ordered();
       continue;
@@ -179,34 +184,48 @@ void Publisher::tell_consumers(uint64_t first, uint64_t count, uint64_t key) {
   groups_ = groups;
 }
 
-// A group of that policy loses the message, unless a consumer is busy with it.
-ep_ring_error Publisher::drop(uint32_t group, uint64_t sequence) {
+// Whether this group alone would let the message go: it drops what is oldest, and nobody is busy
+// with it.
+bool Publisher::may_drop(uint32_t group, uint64_t sequence) const {
+  Region& region = handle_.region();
+  if (region.group(group).policy.load_relaxed() != EP_RING_DROP_OLDEST) return false;
+  const uint64_t word = region.delivery(group, region.slot_of(sequence)).load_ordered();
+  return !is_of_lap(word, region.lap_of(sequence)) ||
+         delivery_state(word) != DeliveryState::kClaimed;
+}
+
+void Publisher::drop(uint32_t group, uint64_t sequence) {
   Region& region = handle_.region();
   SharedU64& delivery = region.delivery(group, region.slot_of(sequence));
   const uint32_t lap = region.lap_of(sequence);
   const uint64_t word = delivery.load_ordered();
-  const bool is_busy = is_of_lap(word, lap) && delivery_state(word) == DeliveryState::kClaimed;
-  if (is_busy) return EP_RING_TIMEOUT;
   const bool is_acked = is_of_lap(word, lap) && delivery_state(word) == DeliveryState::kAcked;
-  if (!delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) {
-    return EP_RING_OK;
-  }
+  if (!may_drop(group, sequence)) return;
+  if (!delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) return;
   if (!is_acked) region.group(group).dropped.add(1);
-  return EP_RING_OK;
 }
 
 // OK: something changed, try again. FULL: a group's policy says so. TIMEOUT: wait.
 ep_ring_error Publisher::make_room(uint64_t held) {
   Region& region = handle_.region();
   if (handle_.reclaimer.pass(kPassBatch, true) != 0) return EP_RING_OK;
-  bool is_changed = false;
+  // Nothing is dropped as long as another group keeps the message anyway.
+  uint32_t to_drop = 0;
+  bool is_blocked = false;
   for (uint32_t i = 0; i < kGroupsMax; ++i) {
     if (handle_.reclaimer.has_passed(i, held)) continue;
-    const auto policy = static_cast<ep_ring_policy>(region.group(i).policy.load_relaxed());
-    if (policy == EP_RING_FAIL) return EP_RING_FULL;
-    if (policy == EP_RING_DROP_OLDEST && drop(i, held) == EP_RING_OK) is_changed = true;
+    if (region.group(i).policy.load_relaxed() == EP_RING_FAIL) return EP_RING_FULL;
+    if (may_drop(i, held)) {
+      to_drop |= uint32_t{1} << i;
+    } else {
+      is_blocked = true;
+    }
   }
-  return is_changed ? EP_RING_OK : EP_RING_TIMEOUT;
+  if (is_blocked || to_drop == 0) return EP_RING_TIMEOUT;
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    if ((to_drop >> i & 1) != 0) drop(i, held);
+  }
+  return EP_RING_OK;
 }
 
 void Publisher::wait_for_room(uint64_t ns) {

@@ -34,7 +34,8 @@ class Publisher {
   ep_ring_error unattach(const BlockPlace& place, ep_ring_error error);
   void write_line(const MessageHeader& header);
   ep_ring_error make_room(uint64_t held);
-  ep_ring_error drop(uint32_t group, uint64_t sequence);
+  bool may_drop(uint32_t group, uint64_t sequence) const;
+  void drop(uint32_t group, uint64_t sequence);
   void tell_consumers(uint64_t first, uint64_t count, uint64_t key);
   void wait_for_room(uint64_t ns);
   void store_tail();

@@ -171,6 +171,27 @@ void expire(ep_ring* ring, pid_t process) {
   }
 }
 
+// A group that comes while somebody else is stopped in the middle of creating one: what its consumer
+// has taken stays with it when the other goes on.
+struct FreshGroup {
+  ep_ring_consumer* consumer = nullptr;
+  ep_ring_message taken[16];
+  size_t count = 0;
+};
+
+void open_fresh(ep_ring* ring, FreshGroup* fresh) {
+  ep_ring_consumer_options options = {};
+  options.group = "fresh";
+  must(ep_ring_consumer_open(ring, &options, &fresh->consumer), "open a fresh group");
+  must(ep_ring_get_batch(fresh->consumer, 0, fresh->taken, 16, &fresh->count), "get of it");
+}
+
+void close_fresh(ep_ring* ring, FreshGroup* fresh) {
+  must(ep_ring_ack_batch(fresh->consumer, fresh->taken, fresh->count), "what a fresh group took");
+  ep_ring_consumer_close(fresh->consumer, nullptr);
+  must(ep_ring_group_remove(ring, "fresh"), "remove the fresh group");
+}
+
 void go_on_without(ep_ring* ring, const Scenario& scenario, pid_t stopped, Seen* work,
                    Seen* audit) {
   expire(ring, stopped);
@@ -210,8 +231,11 @@ bool run_case(const Scenario& scenario, const char* way, uint32_t step, uint32_t
   Seen audit;
   if (is_stop && WIFSTOPPED(status)) {
     go_on_without(ring, scenario, child, &work, &audit);
+    FreshGroup fresh;
+    open_fresh(ring, &fresh);
     kill(child, SIGCONT);
     waitpid(child, &status, 0);
+    close_fresh(ring, &fresh);
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
     fprintf(stderr, "%s: unexpected: %s\n", where, ep_ring_strerror(journal->unexpected));

@@ -1,0 +1,91 @@
+// The ring between threads of one process: for the thread sanitizer, which sees one process only.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "include/elasticpool/ring.h"
+
+namespace {
+
+constexpr uint64_t kMessages = 20'000;
+constexpr unsigned kProducers = 2;
+constexpr unsigned kConsumers = 2;
+
+struct Shared {
+  ep_ring* ring = nullptr;
+  std::atomic<uint64_t> received{0};
+  std::atomic<bool> is_over{false};
+  std::vector<std::atomic<uint32_t>> seen =
+      std::vector<std::atomic<uint32_t>>(kProducers * kMessages + 1);
+};
+
+void produce(Shared& shared) {
+  ep_ring_producer* producer = nullptr;
+  ASSERT_EQ(ep_ring_producer_open(shared.ring, &producer), EP_RING_OK);
+  for (uint64_t i = 0; i < kMessages; ++i) {
+    ep_ring_buffer buffer;
+    ASSERT_EQ(ep_ring_reserve(producer, i % 50 == 0 ? 9000 : 64, EP_RING_FOREVER, &buffer),
+              EP_RING_OK);
+    memset(buffer.data, static_cast<int>(i), buffer.size);
+    const ep_ring_label label = {i % 3, static_cast<uint32_t>(i)};
+    ASSERT_EQ(ep_ring_publish(producer, &buffer, &label, EP_RING_FOREVER, nullptr), EP_RING_OK);
+  }
+  ep_ring_producer_close(producer);
+}
+
+void consume(Shared& shared, unsigned rejoin_every) {
+  ep_ring_consumer_options options = {};
+  options.group = "threads";
+  ep_ring_consumer* consumer = nullptr;
+  ASSERT_EQ(ep_ring_consumer_open(shared.ring, &options, &consumer), EP_RING_OK);
+  for (unsigned taken = 0; !shared.is_over.load();) {
+    ep_ring_message message;
+    const int error = ep_ring_get(consumer, 20, &message);
+    if (error == EP_RING_EMPTY) continue;
+    ASSERT_EQ(error, EP_RING_OK);
+    const auto* bytes = static_cast<const unsigned char*>(message.data);
+    ASSERT_EQ(bytes[0], static_cast<unsigned char>(message.tag));
+    ASSERT_EQ(bytes[message.size - 1], static_cast<unsigned char>(message.tag));
+    ASSERT_EQ(shared.seen[message.sequence].fetch_add(1), 0U) << message.sequence;
+    const bool is_held = taken % 7 == 0;
+    if (is_held) {
+      ASSERT_EQ(ep_ring_hold(consumer, &message), EP_RING_OK);
+    }
+    ASSERT_EQ(ep_ring_ack(consumer, &message), EP_RING_OK);
+    if (is_held) {
+      ASSERT_EQ(ep_ring_unhold(consumer, &message), EP_RING_OK);
+    }
+    if (shared.received.fetch_add(1) + 1 == kProducers * kMessages) shared.is_over = true;
+    if (++taken % rejoin_every != 0) continue;
+    ep_ring_consumer_close(consumer, nullptr);
+    ASSERT_EQ(ep_ring_consumer_open(shared.ring, &options, &consumer), EP_RING_OK);
+  }
+  ep_ring_consumer_close(consumer, nullptr);
+}
+
+TEST(RingThreads, EverythingOnceWhileConsumersComeAndGo) {
+  Shared shared;
+  ep_ring_options options;
+  ep_ring_options_init(&options);
+  options.pool_bytes = size_t{2} << 20;
+  options.slots = 256;
+  ASSERT_EQ(ep_ring_create(nullptr, &options, &shared.ring), EP_RING_OK);
+  ASSERT_EQ(ep_ring_group_create(shared.ring, "threads", nullptr), EP_RING_OK);
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < kProducers; ++i) threads.emplace_back([&] { produce(shared); });
+  for (unsigned i = 0; i < kConsumers; ++i) {
+    threads.emplace_back([&, i] { consume(shared, 300 + 200 * i); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ep_ring_stat stat;
+  ep_ring_read_stat(shared.ring, &stat);
+  EXPECT_EQ(stat.tail_sequence, kProducers * kMessages + 1);
+  EXPECT_EQ(stat.pool_used_bytes, 0U);
+  EXPECT_EQ(ep_ring_check(shared.ring, nullptr, nullptr), 0U);
+  ep_ring_detach(shared.ring);
+}
+
+}  // namespace
