@@ -237,8 +237,8 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
 // False: there is something after all.
 bool Deliverer::say_asleep() {
   group_.sleepers.set_bits(holder_bit(handle_.member.tag));
-  // order[ring-sleep]: says that it sleeps before it looks for the last time
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  // Says that it sleeps before it looks for the last time
+  full_fence();
   Region& region = handle_.region();
   return region.line(region.slot_of(scan_)).words[0].load_acquire() != scan_ &&
          group_.epoch.load_ordered() == epoch_;

@@ -87,8 +87,8 @@ bool Publisher::claim_slot(MessageHeader& header, const BlockPlace& place, uint3
   Region& region = handle_.region();
   const uint64_t sequence = cursor_;
   seal_header(header, prefix, sequence);
-  // order[ring-intent]: the slot of the message before is full before its intent is overwritten
-  std::atomic_thread_fence(std::memory_order_release);
+  // The slot of the message before is full before its intent is overwritten
+  release_fence();
   SharedLine& intent = handle_.member.record->intent;
   store_header_body(intent, header);
   store_header_sequence(intent, sequence);
@@ -168,9 +168,9 @@ void Publisher::store_tail() {
 }
 
 void Publisher::tell_consumers(uint64_t first, uint64_t count, uint64_t key) {
-  // order[ring-sleep]: sequences before sleepers are read; a consumer says that it sleeps before it
+  // Sequences before sleepers are read; a consumer says that it sleeps before it
   // looks at sequences for the last time
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   Region& region = handle_.region();
   uint16_t groups = 0;
   for (uint32_t i = 0; i < kGroupsMax; ++i) {

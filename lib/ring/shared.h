@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/annotations.h"
 #include "ring/step.h"
 
 namespace elasticpool {
@@ -76,6 +77,32 @@ class Shared {
   std::atomic<T> value_;
   static_assert(std::atomic<T>::is_always_lock_free && sizeof(std::atomic<T>) == sizeof(T));
 };
+
+// Fences. The thread sanitizer knows none: there a word that nobody uses otherwise stands for them.
+inline void full_fence() {
+#if EP_THREAD_SANITIZER
+  static std::atomic<int> word{0};
+  word.fetch_add(1, std::memory_order_seq_cst);  // order[ring-fence]
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // order[ring-fence]
+#endif
+}
+// What was done before stays before all stores that follow; what was loaded before, before all
+// loads.
+inline void release_fence() {
+#if EP_THREAD_SANITIZER
+  full_fence();
+#else
+  std::atomic_thread_fence(std::memory_order_release);  // order[ring-intent]
+#endif
+}
+inline void acquire_fence() {
+#if EP_THREAD_SANITIZER
+  full_fence();
+#else
+  std::atomic_thread_fence(std::memory_order_acquire);  // order[ring-intent]
+#endif
+}
 
 using SharedU64 = Shared<uint64_t>;
 using SharedU32 = Shared<uint32_t>;

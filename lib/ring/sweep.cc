@@ -286,8 +286,8 @@ bool help_publish(Member& me, uint64_t sequence, uint64_t slot_word_seen) {
   if (place_of(tag) >= kMembersMax) return false;
   MessageHeader header;
   const bool is_known = open_header(region.member(place_of(tag)).intent, sequence, &header);
-  // order[ring-intent]: the intent was whole if the slot still waits for it
-  std::atomic_thread_fence(std::memory_order_acquire);
+  // The intent was whole if the slot still waits for it
+  acquire_fence();
   if (slot.load_ordered() != slot_word_seen) return false;
   if (!is_known) {
     // Scribbled over, or written long ago: consumers will see which.

@@ -7,8 +7,8 @@
 //                had reserved. So of a member whose process lives only the messages go to others at
 //                once; its blocks and references go when it is gone or closes the handle.
 // Order          the message that it was publishing is finished; what it was taking out of the ring
-//                goes back; its messages are returned; its blocks are freed; hints are restored; the
-//                place is free last.
+//                goes back; its messages are returned; its blocks are freed; hints are restored;
+//                the place is free last.
 // Cost           a look at every block word: some milliseconds a GiB.
 #pragma once
 

@@ -1,12 +1,12 @@
-// A process is killed, or stopped, before its first change of shared memory, its second, and so on to
-// its last; each time the others go on, and in the end nothing is lost, doubled or leaked.
+// A process is killed, or stopped, before its first change of shared memory, its second, and so on
+// to its last; each time the others go on, and in the end nothing is lost, doubled or leaked.
 //
 //   ring_crash SCENARIO kill       killed; the test recovers
 //   ring_crash SCENARIO recoverer  killed, and whoever recovers is killed too, at a random step
-//   ring_crash SCENARIO sweeper    killed, and whoever recovers is stopped at a random step, taken for
-//                                  hung, and comes back in the end
-//   ring_crash SCENARIO stop       stopped, taken for hung, the ring used by others for some laps; then
-//                                  it comes back and goes on where it was
+//   ring_crash SCENARIO sweeper    killed, and whoever recovers is stopped at a random step, taken
+//                                  for hung, and comes back in the end
+//   ring_crash SCENARIO stop       stopped, taken for hung, the ring used by others for some laps;
+//                                  then it comes back and goes on where it was
 //   ring_crash SCENARIO WAY STEP [STEP2]   that one case
 #include <elasticpool/ring.h>
 #include <sys/mman.h>
@@ -171,8 +171,8 @@ void expire(ep_ring* ring, pid_t process) {
   }
 }
 
-// A group that comes while somebody else is stopped in the middle of creating one: what its consumer
-// has taken stays with it when the other goes on.
+// A group that comes while somebody else is stopped in the middle of creating one: what its
+// consumer has taken stays with it when the other goes on.
 struct FreshGroup {
   ep_ring_consumer* consumer = nullptr;
   ep_ring_message taken[16];

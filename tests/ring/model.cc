@@ -427,7 +427,8 @@ void Model::check_stat() {
       }
     }
     if (group.lag != lag) {
-      fprintf(stderr, "group %u start %lu head %lu next %lu, model %lu\n", i, groups_[i].start, head_, next_, lag);
+      fprintf(stderr, "group %u start %lu head %lu next %lu, model %lu\n", i, groups_[i].start,
+              head_, next_, lag);
       fail("lag", group.lag);
     }
   }

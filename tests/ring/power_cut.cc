@@ -1,5 +1,6 @@
-// A power cut under a file region: of what was written since the last checkpoint any sectors may have
-// reached the disk, and any may not. Whoever attaches next finds all that the checkpoint promised.
+// A power cut under a file region: of what was written since the last checkpoint any sectors may
+// have reached the disk, and any may not. Whoever attaches next finds all that the checkpoint
+// promised.
 //
 //   ring_power_cut [CUTS] [SEED]
 #include <elasticpool/ring.h>

@@ -1,6 +1,6 @@
-// Random SIGKILLs under load: producers and consumers of one region are killed at random moments and
-// started again; in the end every message was received, whole, in the order of its producer, and
-// nothing is leaked.
+// Random SIGKILLs under load: producers and consumers of one region are killed at random moments
+// and started again; in the end every message was received, whole, in the order of its producer,
+// and nothing is leaked.
 //
 //   ring_soak [--kills N] [--producers N] [--consumers N] [--seed N] [--stop]
 //
@@ -29,8 +29,8 @@ struct Ledger {
   std::atomic<bool> is_over;
   std::atomic<uint32_t> failures;
   std::atomic<uint64_t> deliveries;
-  // By sequence: producer's life << 32 | its message's number, and kFirst where it was received with
-  // deliveries 1; 0: not received yet.
+  // By sequence: producer's life << 32 | its message's number, and kFirst where it was received
+  // with deliveries 1; 0: not received yet.
   std::atomic<uint64_t> received[kSequencesMax];
 };
 Ledger* ledger;
