@@ -122,9 +122,10 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   const uint32_t deliveries = next_delivery(delivery, lap);
   const uint64_t claimed = claimed_word(sequence, deliveries);
   if (!this->delivery(sequence).change(delivery, claimed)) return Look::kPassed;
-  BlockPlace place;
-  const bool is_right = handle_.pool.find(header.block, &place) && place.offset == header.offset &&
-                        header.size_bytes <= place.capacity_bytes;
+  // All that may be read. Whether the block is what its header says is for who frees it.
+  const uint64_t pool_bytes = region.payload_bytes_max();
+  const bool is_right =
+      header.size_bytes <= pool_bytes && header.offset <= pool_bytes - header.size_bytes;
   if (EP_UNLIKELY(sequence < verify_until_)) {
     const Presence presence = presence_of(sequence);
     const DeliveryState state =

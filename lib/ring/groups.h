@@ -19,8 +19,9 @@ namespace elasticpool {
 // Who of a group is there: bit i for the consumer at place i.
 class Membership {
  public:
-  explicit Membership(uint64_t members) : members_(members) {}
-  uint32_t count() const { return static_cast<uint32_t>(std::popcount(members_)); }
+  explicit Membership(uint64_t members)
+      : members_(members), count_(static_cast<uint32_t>(std::popcount(members))) {}
+  uint32_t count() const { return count_; }
   // How many members have lower places.
   uint32_t rank_of(uint32_t place) const {
     return static_cast<uint32_t>(std::popcount(members_ & ((uint64_t{1} << place) - 1)));
@@ -51,6 +52,7 @@ class Membership {
 
  private:
   uint64_t members_;
+  uint32_t count_;
 };
 
 // The active group of that name; kGroupsMax: there is none.

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstring>
 
 #include "ring/crc32c.h"
@@ -41,6 +42,13 @@ inline void store_header_body(SharedLine& line, const MessageHeader& header) {
 }
 inline void store_header_sequence(SharedLine& line, uint64_t sequence) {
   line.words[0].store_release(sequence);
+}
+
+// The block that a line names, not checked: for who checks that the block is of this sequence.
+inline uint32_t block_in(const SharedLine& line) {
+  constexpr size_t kWord = offsetof(MessageHeader, block) / sizeof(uint64_t);
+  static_assert(offsetof(MessageHeader, block) % sizeof(uint64_t) == 0);
+  return static_cast<uint32_t>(line.words[kWord].load_relaxed());
 }
 
 // A copy of the line if it is the whole header of this sequence; false: it is not there, or torn.

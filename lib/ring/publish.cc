@@ -19,10 +19,22 @@ Publisher::Publisher(Region& region, const Member& joined)
   if (cursor_ - head > region.geometry().slots) cursor_ = head;
 }
 
+// A buffer as reserve() filled it: the block's own word says whether that still holds, so nothing
+// else has to be looked up.
 bool Publisher::is_own(const ep_ring_buffer& buffer, BlockPlace* place) const {
-  return handle_.pool.find(buffer.block, place) &&
-         handle_.pool.is_ours(*place, BlockState::kReserved) &&
-         buffer.size <= place->capacity_bytes;
+  const Region& region = handle_.region();
+  const bool is_run = (buffer.block & kRunBlock) != 0;
+  const uint64_t granule = is_run ? buffer.block & ~kRunBlock : buffer.block / kLinesPerGranule;
+  if (granule >= region.geometry().granules_max) return false;
+  place->entry = is_run ? &region.granule(granule) : &region.block_entry(buffer.block);
+  place->offset =
+      static_cast<uint64_t>(static_cast<unsigned char*>(buffer.data) - region.payload(0));
+  place->capacity_bytes = buffer.capacity;
+  place->slab_generation = buffer.generation;
+  return place->entry->word.load_relaxed() ==
+             block_word(BlockState::kReserved, handle_.member.tag, buffer.generation) &&
+         buffer.size <= buffer.capacity &&
+         place->offset <= region.payload_bytes_max() - buffer.capacity;
 }
 
 ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer* buffer) {
@@ -50,7 +62,8 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     wait_for_room(left);
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
   }
-  *buffer = {handle_.region().payload(place.offset), bytes, block};
+  *buffer = {handle_.region().payload(place.offset), bytes, place.capacity_bytes, block,
+             place.slab_generation};
   return EP_RING_OK;
 }
 
@@ -58,7 +71,7 @@ ep_ring_error Publisher::discard(const ep_ring_buffer& buffer) {
   const ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
   BlockPlace place;
-  if (!is_own(buffer, &place)) return EP_RING_INVALID;
+  if (!is_own(buffer, &place) || !handle_.pool.find(buffer.block, &place)) return EP_RING_INVALID;
   handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
   return EP_RING_OK;
 }

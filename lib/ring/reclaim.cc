@@ -1,9 +1,17 @@
 // Out of the slots, and back to the pool.
 #include "ring/reclaim.h"
 
+#include <bit>
+
 #include "ring/futex.h"
 
 namespace elasticpool {
+namespace {
+
+// Others change a block's word a few times at most; more only where somebody scribbles.
+constexpr unsigned kAttempts = 1000;
+
+}  // namespace
 
 uint64_t Reclaimer::head() const { return region_.header().head.load_relaxed(); }
 
@@ -37,13 +45,24 @@ bool Reclaimer::has_passed(uint32_t group_index, uint64_t sequence) const {
   return delivery_state(word) == DeliveryState::kAcked && is_checkpointed(word, sequence);
 }
 
-bool Reclaimer::all_passed(uint64_t sequence, bool even_unseen) const {
-  bool is_seen = even_unseen;
+Reclaimer::Groups Reclaimer::look_at_groups(bool even_unseen) const {
+  Groups groups;
+  groups.epoch = region_.header().groups_epoch.load_ordered();
+  groups.are_seen = even_unseen;
   for (uint32_t i = 0; i < kGroupsMax; ++i) {
-    if (!has_passed(i, sequence)) return false;
-    is_seen = is_seen || group_state(region_.group(i).state.load_relaxed()) == GroupState::kActive;
+    const GroupState state = group_state(region_.group(i).state.load_ordered());
+    if (state == GroupState::kFree) continue;
+    groups.indices |= uint32_t{1} << i;
+    groups.are_seen = groups.are_seen || state == GroupState::kActive;
   }
-  return is_seen;
+  return groups;
+}
+
+bool Reclaimer::have_passed(const Groups& groups, uint64_t sequence) const {
+  for (uint32_t left = groups.indices; left != 0; left &= left - 1) {
+    if (!has_passed(static_cast<uint32_t>(std::countr_zero(left)), sequence)) return false;
+  }
+  return groups.are_seen;
 }
 
 // The slot is ours to empty; false: somebody else's, who is at work.
@@ -52,20 +71,19 @@ bool Reclaimer::begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) 
   return slot.change(word, leaving);
 }
 
-// The message's block carries our tag; false: header or block cannot be right.
+// The message's block carries our tag; false: what the line names is no block of this message.
 bool Reclaimer::attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const {
-  MessageHeader message;
   const auto low = static_cast<uint32_t>(sequence);
-  if (!open_header(region_.line(region_.slot_of(sequence)), sequence, &message)) return false;
-  *block = message.block;
-  if (!pool_.find(message.block, place)) return false;
-  for (;;) {
+  *block = block_in(region_.line(region_.slot_of(sequence)));
+  if (!pool_.find(*block, place)) return false;
+  for (unsigned i = 0; i < kAttempts; ++i) {
     const uint64_t word = place->entry->word.load_ordered();
     if (block_state(word) != BlockState::kAttached || block_low(word) != low) return false;
     if (place->entry->word.change(word, block_word(BlockState::kAttached, member_.tag, low))) {
       return true;
     }
   }
+  return false;
 }
 
 // Somebody who helped, or was helped, may be in the middle of writing the same words again.
@@ -131,10 +149,10 @@ void Reclaimer::free_if_unheld(uint32_t block, const BlockPlace& place) {
   pool_.give_back(block, place, word, keeps_blocks_);
 }
 
-Reclaimer::Outcome Reclaimer::take_out(uint64_t sequence, uint64_t slot_word, bool even_unseen) {
+Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
+                                       uint64_t slot_word) {
   RegionHeader& header = region_.header();
-  const uint64_t groups_epoch = header.groups_epoch.load_ordered();
-  if (!all_passed(sequence, even_unseen)) return Outcome::kStop;
+  if (!have_passed(groups, sequence)) return Outcome::kStop;
   SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
   const uint32_t lap = region_.lap_of(sequence);
   const bool helped = is_helped(slot_state(slot_word));
@@ -143,8 +161,7 @@ Reclaimer::Outcome Reclaimer::take_out(uint64_t sequence, uint64_t slot_word, bo
   if (!begin_leaving(slot, slot_word, leaving)) return Outcome::kStop;
   // A group that came after we had looked may want this message. Its consumers look at the slot
   // after they have claimed it: they see that it is leaving, or we see the group.
-  const bool is_wanted =
-      header.groups_epoch.load_ordered() != groups_epoch && !all_passed(sequence, even_unseen);
+  const bool is_wanted = header.groups_epoch.load_ordered() != groups.epoch;
   uint32_t block = kNoBlock;
   BlockPlace place;
   // The header is read before its line may be exchanged.
@@ -163,21 +180,22 @@ Reclaimer::Outcome Reclaimer::take_out(uint64_t sequence, uint64_t slot_word, bo
   return Outcome::kTaken;
 }
 
-Reclaimer::Outcome Reclaimer::pass_one(uint64_t sequence, bool even_unseen) {
+Reclaimer::Outcome Reclaimer::pass_one(const Groups& groups, uint64_t sequence) {
   const uint64_t word = region_.slot_word(region_.slot_of(sequence)).load_ordered();
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence));
   if (ahead > 0) return Outcome::kAlreadyGone;
   if (ahead < 0 || !is_published(slot_state(word))) return Outcome::kStop;
-  return take_out(sequence, word, even_unseen);
+  return take_out(groups, sequence, word);
 }
 
 uint64_t Reclaimer::pass(uint64_t most, bool even_unseen) {
   uint64_t head = this->head();
   const uint64_t first = head;
   uint64_t taken = 0;
+  const Groups groups = look_at_groups(even_unseen);
   // A head that lags is caught up with, one ring at most.
   for (uint64_t i = 0; taken < most && i < region_.geometry().slots; ++i) {
-    const Outcome outcome = pass_one(head, even_unseen);
+    const Outcome outcome = pass_one(groups, head);
     if (outcome == Outcome::kStop) break;
     if (outcome == Outcome::kTaken) ++taken;
     ++head;

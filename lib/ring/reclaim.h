@@ -47,9 +47,16 @@ class Reclaimer {
 
  private:
   enum class Outcome { kTaken, kAlreadyGone, kStop };
-  Outcome pass_one(uint64_t sequence, bool even_unseen);
-  Outcome take_out(uint64_t sequence, uint64_t slot_word, bool even_unseen);
-  bool all_passed(uint64_t sequence, bool even_unseen) const;
+  // The groups that there were when a pass began.
+  struct Groups {
+    uint64_t epoch = 0;
+    uint32_t indices = 0;  // bit i: group i is not free
+    bool are_seen = false;
+  };
+  Groups look_at_groups(bool even_unseen) const;
+  bool have_passed(const Groups& groups, uint64_t sequence) const;
+  Outcome pass_one(const Groups& groups, uint64_t sequence);
+  Outcome take_out(const Groups& groups, uint64_t sequence, uint64_t slot_word);
   bool begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) const;
   bool attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const;
   bool prepare_line(uint64_t sequence, bool is_helped);

@@ -28,34 +28,18 @@ bool Slabs::find_slab(uint64_t granule, SlabPlace* slab) const {
   return true;
 }
 
-bool Slabs::find(uint32_t block, BlockPlace* place) const {
-  if ((block & kRunBlock) != 0) {
-    const uint64_t granule = block & ~kRunBlock;
-    if (granule >= region_.geometry().granules_max) return false;
-    const uint32_t length = region_.granule_info(granule).load_relaxed();
-    if (length == 0 || granule + length > region_.geometry().granules_max) return false;
-    *place = {&region_.granule(granule),
-              granule * kRingGranuleBytes,
-              length * kRingGranuleBytes,
-              granule,
-              0,
-              0,
-              true};
-    return true;
-  }
-  uint64_t first = 0;
-  SlabPlace slab;
-  if (!runs_.find_first(block / kLinesPerGranule, &first) || !find_slab(first, &slab)) return false;
-  const BlockSize& size = kBlockSizeTable[slab.size_index];
-  const uint64_t index = block - first * kLinesPerGranule;
-  if (index >= size.blocks_per_slab) return false;
-  *place = {&region_.block_entry(block),
-            first * kRingGranuleBytes + index * size.block_bytes,
-            size.block_bytes,
-            first,
-            slab.generation,
-            slab.size_index,
-            false};
+bool Slabs::find_run(uint32_t block, BlockPlace* place) const {
+  const uint64_t granule = block & ~kRunBlock;
+  if (granule >= region_.geometry().granules_max) return false;
+  const uint32_t length = region_.granule_info(granule).load_relaxed();
+  if (length == 0 || granule + length > region_.geometry().granules_max) return false;
+  *place = {&region_.granule(granule),
+            granule * kRingGranuleBytes,
+            length * kRingGranuleBytes,
+            granule,
+            0,
+            0,
+            true};
   return true;
 }
 

@@ -47,7 +47,7 @@ class Slabs {
   void put(uint32_t block, const BlockPlace& place, uint64_t word);
 
   // Where a block lies; false for what is none at this moment.
-  bool find(uint32_t block, BlockPlace* place) const;
+  EP_ALWAYS_INLINE bool find(uint32_t block, BlockPlace* place) const;
   bool find_slab(uint64_t granule, SlabPlace* slab) const;
 
   // Takes empty slabs apart; the granules freed.
@@ -58,6 +58,7 @@ class Slabs {
   void restore_hints(const SlabPlace& slab);
 
  private:
+  bool find_run(uint32_t block, BlockPlace* place) const;
   ep_ring_error make(size_t size_index, Tag owner, uint64_t* first);
   size_t take_from(const SlabPlace& slab, uint32_t* blocks, size_t wanted);
   size_t take_bits(const SlabPlace& slab, uint64_t word, uint32_t* blocks, size_t wanted);
@@ -68,5 +69,36 @@ class Slabs {
   const Tag me_;
   uint64_t cursor_[kBlockSizes] = {};  // where the last slab with free blocks was
 };
+
+bool Slabs::find(uint32_t block, BlockPlace* place) const {
+  if (EP_UNLIKELY((block & kRunBlock) != 0)) return find_run(block, place);
+  uint64_t first = block / kLinesPerGranule;
+  const uint64_t granules = region_.geometry().granules_max;
+  if (first >= granules) return false;
+  uint64_t word = region_.granule(first).word.load_acquire();
+  if (block_state(word) == BlockState::kTail) {
+    if (block_low(word) > first) return false;
+    first -= block_low(word);
+    word = region_.granule(first).word.load_acquire();
+  }
+  // One that somebody takes apart still has its blocks, until he has them all.
+  if (block_state(word) != BlockState::kSlab && block_state(word) != BlockState::kDissolving) {
+    return false;
+  }
+  const uint32_t info = region_.granule_info(first).load_relaxed();
+  const size_t size_index = slab_info_index(info);
+  if (!is_slab_info(info) || size_index >= kBlockSizes) return false;
+  const BlockSize& size = kBlockSizeTable[size_index];
+  const uint64_t index = block - first * kLinesPerGranule;
+  if (index >= size.blocks_per_slab || first + size.slab_granules > granules) return false;
+  place->entry = &region_.block_entry(block);
+  place->offset = first * kRingGranuleBytes + index * size.block_bytes;
+  place->capacity_bytes = size.block_bytes;
+  place->first_granule = first;
+  place->slab_generation = block_low(word);
+  place->size_index = static_cast<uint32_t>(size_index);
+  place->is_run = false;
+  return true;
+}
 
 }  // namespace elasticpool

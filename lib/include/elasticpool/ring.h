@@ -144,9 +144,11 @@ void ep_ring_producer_close(ep_ring_producer* producer) EP_RING_NOEXCEPT;
 
 /* Bytes in the region that belong to this producer until they are published or discarded. */
 struct ep_ring_buffer {
-  void* data;     /* aligned to 64; blocks over 8 KiB to 4096 */
-  size_t size;    /* may be lowered before publishing */
-  uint32_t block; /* the library's */
+  void* data;      /* aligned to 64; blocks over 8 KiB to 4096 */
+  size_t size;     /* may be lowered before publishing, and raised up to `capacity` */
+  size_t capacity; /* of the block */
+  uint32_t block;  /* the library's, as the next */
+  uint32_t generation;
 };
 
 /* Reserves a block of the pool. Nothing in it is cleared.
