@@ -22,7 +22,8 @@ struct Unable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Touch { kFirstLine, kAll };
+// kNothing: of the ring alone, whose header has room for a number.
+enum class Touch { kNothing, kFirstLine, kAll };
 
 struct MessageForm {
   size_t bytes = 64;

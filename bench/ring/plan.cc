@@ -44,9 +44,9 @@ class Plan {
     all_.push_back({name, section, std::move(run)});
   }
   MessageForm form(size_t bytes) const { return {bytes, options_.touch, false}; }
-  RingForm ring_form(size_t bytes) const {
+  RingForm ring_form(const MessageForm& message) const {
     RingForm ring;
-    ring.message = form(bytes);
+    ring.message = message;
     ring.slots = options_.slots;
     ring.checks_payloads = options_.checks_payloads;
     return ring;
@@ -64,10 +64,11 @@ class Plan {
     return [](const MessageForm& message) { return std::make_unique<Link>(message); };
   }
   template <typename Link>
-  void add_ping_pong(const std::string& name, size_t bytes, const MakeLink<Link>& make) {
+  void add_ping_pong(const std::string& name, const MessageForm& message,
+                     const MakeLink<Link>& make) {
     const Setting setting = options_.setting;
     add("latency/" + name, Section::kLatency,
-        [setting, make, message = form(bytes)] { return ping_pong<Link>(setting, message, make); });
+        [setting, make, message] { return ping_pong<Link>(setting, message, make); });
   }
   template <typename Link>
   void add_woken_one(const std::string& name, size_t bytes, const MakeLink<Link>& make) {
@@ -83,31 +84,34 @@ class Plan {
       return stream(setting, stream_form, link);
     });
   }
-  void add_ring_stream(const std::string& name, size_t bytes, StreamForm stream_form);
+  void add_ring_latency(const std::string& name, const MessageForm& message);
+  void add_ring_stream(const std::string& name, const MessageForm& message, StreamForm stream_form);
 
   const PlanOptions options_;
   std::vector<Measurement> all_;
 };
 
+void Plan::add_ring_latency(const std::string& name, const MessageForm& message) {
+  RingForm ring = ring_form(message);
+  add_ping_pong(name + "/poll", message, maker<RingLink>(ring));
+  ring.is_in_line = true;
+  add_ping_pong(name + "/poll-in-line", message, maker<RingLink>(ring));
+  ring.is_in_line = false;
+  ring.wait = RingWait::kBlock;
+  add_ping_pong(name + "/block", message, maker<RingLink>(ring));
+}
+
 void Plan::add_latency() {
   add("latency/line", Section::kLatency, [setting = options_.setting] {
     return ping_pong<LineLink>(setting, MessageForm{}, bare_maker<LineLink>());
   });
-  for (const size_t bytes : kSizes) {
-    RingForm ring = ring_form(bytes);
-    const std::string name = "ring/" + size_name(bytes);
-    add_ping_pong(name + "/poll", bytes, maker<RingLink>(ring));
-    ring.is_in_line = true;
-    add_ping_pong(name + "/poll-in-line", bytes, maker<RingLink>(ring));
-    ring.is_in_line = false;
-    ring.wait = RingWait::kBlock;
-    add_ping_pong(name + "/block", bytes, maker<RingLink>(ring));
-  }
+  add_ring_latency("ring/header", {64, Touch::kNothing, false});
+  for (const size_t bytes : kSizes) add_ring_latency("ring/" + size_name(bytes), form(bytes));
   for (const Peer& peer : kPeers) {
     for (const size_t bytes : kSizes) {
       for (const bool spins : {true, false}) {
         const std::string name = std::string(peer.name) + "/" + size_name(bytes);
-        add_ping_pong(name + (spins ? "/spin" : "/block"), bytes,
+        add_ping_pong(name + (spins ? "/spin" : "/block"), form(bytes),
                       maker<PeerLink>(PeerForm{peer.kind, {}, spins, 1}));
       }
     }
@@ -117,7 +121,7 @@ void Plan::add_latency() {
 void Plan::add_woken() {
   add_woken_one("futex", kSizes[0], bare_maker<FutexLink>());
   for (const size_t bytes : kSizes) {
-    RingForm ring = ring_form(bytes);
+    RingForm ring = ring_form(form(bytes));
     ring.wait = RingWait::kBlock;
     add_woken_one("ring/" + size_name(bytes), bytes, maker<RingLink>(ring));
   }
@@ -129,38 +133,40 @@ void Plan::add_woken() {
   }
 }
 
-void Plan::add_ring_stream(const std::string& name, size_t bytes, StreamForm stream_form) {
+void Plan::add_ring_stream(const std::string& name, const MessageForm& message,
+                           StreamForm stream_form) {
   for (const unsigned batch : {kBatch, 1U}) {
     stream_form.batch = batch;
-    RingForm ring = ring_form(bytes);
+    RingForm ring = ring_form(message);
     ring.wait = RingWait::kBlock;
     ring.batch = batch;
     ring.groups = stream_form.groups;
     ring.is_shared = stream_form.receivers > stream_form.groups;
     const std::string how = batch == 1 ? "/one-by-one" : "/batches";
-    add_stream<RingLink>("ring/" + size_name(bytes) + name + how, ring, stream_form);
+    add_stream<RingLink>("ring/" + name + how, ring, stream_form);
   }
 }
 
 void Plan::add_ring_streams() {
   // Half of the slots, and a quarter of the link's pool at most.
   constexpr size_t kStockBytes = size_t{64} << 20;
+  add_ring_stream("header", {64, Touch::kNothing, false}, StreamForm{});
   for (const size_t bytes : kSizes) {
     StreamForm one;
-    add_ring_stream("", bytes, one);
+    add_ring_stream(size_name(bytes), form(bytes), one);
     const uint64_t half = options_.slots / 2;
     one.burst = std::max<uint64_t>(std::min<uint64_t>(half, kStockBytes / bytes), kBatch);
     one.burst -= one.burst % kBatch;
-    add_ring_stream("/stocked", bytes, one);
+    add_ring_stream(size_name(bytes) + "/stocked", form(bytes), one);
   }
   StreamForm two;
   two.senders = 2;
   two.receivers = 2;
-  add_ring_stream("/2-to-2", kSizes[0], two);
+  add_ring_stream("64/2-to-2", form(kSizes[0]), two);
   StreamForm fan;
   fan.receivers = 2;
   fan.groups = 2;
-  add_ring_stream("/2-groups", kSizes[0], fan);
+  add_ring_stream("64/2-groups", form(kSizes[0]), fan);
 }
 
 void Plan::add_peer_streams() {

@@ -28,7 +28,7 @@ RingLink::RingLink(const RingForm& form) : form_(form) {
 }
 
 RingLink::Sender::Sender(RingLink& link)
-    : form_(link.form_), ring_(link.ring_), buffers_(form_.batch) {
+    : form_(link.form_), ring_(link.ring_), buffers_(form_.batch), labels_(form_.batch) {
   check_ring(ep_ring_producer_open(ring_.get(), &producer_), "ep_ring_producer_open");
 }
 

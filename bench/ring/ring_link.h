@@ -1,6 +1,8 @@
 // The ring as a link: an anonymous region, which every process maps for itself.
 //
 // Checked  every message is delivered once, and to a sole consumer of a group without gaps.
+// Headers  with Touch::kNothing a message is its header line alone: its tag holds the low half of
+//          the number, or of the time where that is measured, and nobody touches the payload.
 #pragma once
 
 #include <memory>
@@ -68,11 +70,11 @@ class RingLink {
     void send_many(uint64_t number, unsigned count) {
       for (unsigned i = 0; i < count; ++i) {
         take_buffer(&buffers_[i]);
-        if (count > 1) write_message(buffers_[i].data, form_.message, number + i);
+        if (count > 1) write(i, number + i);
       }
       if (count == 1) return publish_one(number);
       size_t published = 0;
-      check_ring(ep_ring_publish_batch(producer_, buffers_.data(), count, nullptr, EP_RING_FOREVER,
+      check_ring(ep_ring_publish_batch(producer_, buffers_.data(), count, labels(), EP_RING_FOREVER,
                                        &published),
                  "ep_ring_publish_batch");
     }
@@ -89,15 +91,25 @@ class RingLink {
       stock_.pop_back();
     }
     void publish_one(uint64_t number) {
-      write_message(buffers_[0].data, form_.message, number);
-      check_ring(ep_ring_publish(producer_, &buffers_[0], nullptr, EP_RING_FOREVER, nullptr),
+      write(0, number);
+      check_ring(ep_ring_publish(producer_, &buffers_[0], labels(), EP_RING_FOREVER, nullptr),
                  "ep_ring_publish");
+    }
+    void write(unsigned index, uint64_t number) {
+      if (form_.message.touch != Touch::kNothing) {
+        return write_message(buffers_[index].data, form_.message, number);
+      }
+      labels_[index].tag = static_cast<uint32_t>(form_.message.is_stamped ? ticks() : number);
+    }
+    const ep_ring_label* labels() const {
+      return form_.message.touch == Touch::kNothing ? labels_.data() : nullptr;
     }
 
     const RingForm form_;
     Attached ring_;
     ep_ring_producer* producer_ = nullptr;
     std::vector<ep_ring_buffer> buffers_;
+    std::vector<ep_ring_label> labels_;
     std::vector<ep_ring_buffer> stock_;
     bool has_buffer_ = false;
   };
@@ -137,7 +149,23 @@ class RingLink {
         throw Failure("a gap behind sequence " + std::to_string(sequence_));
       }
       sequence_ = message.sequence;
+      if (form_.message.touch == Touch::kNothing) return opened_header(message);
       return read_message(message.data, message.size, form_.message);
+    }
+    // Of a sole sender.
+    Arrival opened_header(const ep_ring_message& message) {
+      if (first_sequence_ == 0) first_sequence_ = message.sequence;
+      const uint64_t place = message.sequence - first_sequence_;
+      if (form_.message.is_stamped) {
+        const uint64_t now = ticks();
+        return {place + 1, now - static_cast<uint32_t>(now - message.tag)};
+      }
+      if (place == 0) first_number_ = message.tag;
+      const uint64_t number = first_number_ + place;
+      if (message.tag != static_cast<uint32_t>(number)) {
+        throw Failure("wrong tag in message " + std::to_string(number));
+      }
+      return {number, 0};
     }
     void acknowledge(size_t count) {
       check_ring(count == 1 ? ep_ring_ack(consumer_, &messages_[0])
@@ -150,6 +178,8 @@ class RingLink {
     ep_ring_consumer* consumer_ = nullptr;
     std::vector<ep_ring_message> messages_;
     uint64_t sequence_ = 0;
+    uint64_t first_sequence_ = 0;
+    uint64_t first_number_ = 0;
   };
 
  private:
