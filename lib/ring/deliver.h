@@ -90,6 +90,7 @@ class Deliverer {
   uint64_t delivered_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t redelivered_ = 0;
+  uint32_t empty_looks_ = 0;
   bool corrupt_is_told_ = true;
   bool has_events_ = false;
 };

@@ -25,9 +25,9 @@ struct Handle {
 
   Region& region() const { return *member.region; }
   // FENCED: others took over; nothing may be done any more but closing.
-  ep_ring_error attend() {
+  ep_ring_error attend() { return attend(ring_now_coarse_ns()); }
+  ep_ring_error attend(uint64_t now) {
     if (EP_UNLIKELY(!member.is_live())) return EP_RING_FENCED;
-    const uint64_t now = ring_now_coarse_ns();
     member.renew(now);
     if (EP_UNLIKELY(is_watch_due(*member.region, now))) watch_region(member, pool, now);
     return EP_RING_OK;

@@ -3,13 +3,15 @@
 
 namespace elasticpool {
 
-size_t Pool::cache_limit(size_t block_bytes) const {
-  // A small pool is not to end up in the caches of those who do not use it.
-  const uint64_t pool_share = runs_.granules() * kRingGranuleBytes / 128;
+// A small pool is not to end up in the caches of those who do not use it.
+void Pool::set_limits() {
+  const uint64_t pool_share = region_.payload_bytes_max() / 128;
   const uint64_t bytes = pool_share < kCacheBytes ? pool_share : kCacheBytes;
-  const uint64_t blocks = bytes / block_bytes;
-  if (blocks < 2) return 2;
-  return blocks < kCacheBlocks ? blocks : kCacheBlocks;
+  for (size_t i = 0; i < kBlockSizes; ++i) {
+    const uint64_t blocks = bytes / kBlockSizeTable[i].block_bytes;
+    const uint64_t most = blocks < kCacheBlocks ? blocks : kCacheBlocks;
+    cache_[i].limit = static_cast<uint32_t>(most < 2 ? 2 : most);
+  }
 }
 
 bool Pool::may_make_private(size_t size_index) const {
@@ -20,7 +22,7 @@ bool Pool::may_make_private(size_t size_index) const {
 ep_ring_error Pool::refill(size_t size_index) {
   SizeCache& cache = cache_[size_index];
   const BlockSize& size = kBlockSizeTable[size_index];
-  const size_t wanted = divide_up(cache_limit(size.block_bytes), 2);
+  const size_t wanted = divide_up(cache.limit, 2);
   size_t count = 0;
   if (slab_owner_ != kNobody) {
     const bool may_make = may_make_private(size_index);
@@ -43,9 +45,27 @@ ep_ring_error Pool::with_room(ep_ring_error (Pool::*attempt)(uint64_t, uint32_t*
   ep_ring_error error = (this->*attempt)(what, block);
   if (error != EP_RING_NO_MEMORY) return error;
   const bool flushed = flush();
-  if (slabs_.dissolve_empty() != 0 || flushed) error = (this->*attempt)(what, block);
+  const bool dissolved = slabs_.dissolve_empty() != 0;
+  if (steal_runs() || dissolved || flushed) error = (this->*attempt)(what, block);
   while (error == EP_RING_NO_MEMORY && runs_.grow()) error = (this->*attempt)(what, block);
   return error;
+}
+
+// Runs that lie in other handles' caches become free granules. A handle takes a run out of its own
+// cache by the same change of the word, so one of the two gets it.
+bool Pool::steal_runs() {
+  bool any = false;
+  const uint64_t end = runs_.granules();
+  for (uint64_t granule = 0; granule < end; ++granule) {
+    const uint64_t word = region_.granule(granule).word.load_relaxed();
+    if (block_state(word) != BlockState::kCached) continue;
+    if (!region_.granule(granule).word.change(word, block_word(BlockState::kFreeing, me_, 0))) {
+      continue;
+    }
+    runs_.free(granule, runs_.length_of(granule));
+    any = true;
+  }
+  return any;
 }
 
 ep_ring_error Pool::take_run(uint64_t granules, uint32_t* block) {
@@ -58,33 +78,37 @@ ep_ring_error Pool::take_run(uint64_t granules, uint32_t* block) {
 }
 
 ep_ring_error Pool::reserve_run(uint64_t granules, uint32_t* block, BlockPlace* place) {
-  for (uint32_t i = 0; i < cached_run_count_; ++i) {
+  const uint64_t bytes = granules * kRingGranuleBytes;
+  const uint64_t reserved = block_word(BlockState::kReserved, me_, 0);
+  for (uint32_t i = cached_run_count_; i-- > 0;) {
     *block = cached_runs_[i];
-    if (!find(*block, place) || place->capacity_bytes != granules * kRingGranuleBytes) continue;
+    const bool is_there = find(*block, place);
+    if (is_there && place->capacity_bytes != bytes) continue;
     cached_runs_[i] = cached_runs_[--cached_run_count_];
-    cached_run_bytes_ -= place->capacity_bytes;
-    return EP_RING_OK;
+    // Unless somebody stole it.
+    if (is_there && place->entry->word.change(block_word(BlockState::kCached, me_, 0), reserved)) {
+      return EP_RING_OK;
+    }
   }
   const ep_ring_error error = with_room(&Pool::take_run, granules, block);
   if (error != EP_RING_OK) return error;
-  return find(*block, place) ? EP_RING_OK : EP_RING_CORRUPT;
+  if (!find(*block, place)) return EP_RING_CORRUPT;
+  place->entry->word.store_relaxed(reserved);
+  return EP_RING_OK;
 }
 
 ep_ring_error Pool::reserve(uint64_t bytes, uint32_t* block, BlockPlace* place) {
   if (bytes > region_.payload_bytes_max()) return EP_RING_NO_MEMORY;
   ep_ring_error error = EP_RING_OK;
-  if (bytes > kSlabBlockBytesMax) {
-    error = reserve_run(granules_of(bytes), block, place);
-  } else {
-    const size_t size_index = block_size_index(bytes);
-    SizeCache& cache = cache_[size_index];
-    if (cache.count == 0) error = with_room(&Pool::refill_cache, size_index, nullptr);
-    if (error == EP_RING_OK) {
-      *block = cache.blocks[--cache.count];
-      if (!find(*block, place)) error = EP_RING_CORRUPT;
-    }
+  if (bytes > kSlabBlockBytesMax) return reserve_run(granules_of(bytes), block, place);
+  const size_t size_index = block_size_index(bytes);
+  SizeCache& cache = cache_[size_index];
+  if (EP_UNLIKELY(cache.count == 0)) {
+    error = with_room(&Pool::refill_cache, size_index, nullptr);
+    if (error != EP_RING_OK) return error;
   }
-  if (error != EP_RING_OK) return error;
+  *block = cache.blocks[--cache.count];
+  if (!find(*block, place)) return EP_RING_CORRUPT;
   place->entry->word.store_relaxed(block_word(BlockState::kReserved, me_, place->slab_generation));
   return EP_RING_OK;
 }
@@ -97,19 +121,15 @@ void Pool::free_run(uint64_t first, uint64_t word) {
 void Pool::give_back(uint32_t block, const BlockPlace& place, uint64_t word, bool keep) {
   const uint64_t cached = block_word(BlockState::kCached, me_, place.slab_generation);
   if (place.is_run) {
-    const bool fits =
-        cached_run_count_ < kCachedRuns &&
-        cached_run_bytes_ + place.capacity_bytes <= runs_.granules() * kRingGranuleBytes / 16;
-    if (!keep || !fits) {
+    if (!keep || cached_run_count_ == kCachedRuns) {
       free_run(place.first_granule, word);
     } else if (place.entry->word.change(word, cached)) {
       cached_runs_[cached_run_count_++] = block;
-      cached_run_bytes_ += place.capacity_bytes;
     }
     return;
   }
   SizeCache& cache = cache_[place.size_index];
-  if (!keep || cache.count >= cache_limit(place.capacity_bytes)) {
+  if (!keep || cache.count >= cache.limit) {
     slabs_.put(block, place, word);
   } else if (place.entry->word.change(word, cached)) {
     cache.blocks[cache.count++] = block;
@@ -132,7 +152,6 @@ bool Pool::flush() {
     free_run(block & ~kRunBlock, block_word(BlockState::kCached, me_, 0));
     any = true;
   }
-  cached_run_bytes_ = 0;
   return any;
 }
 

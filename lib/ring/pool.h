@@ -1,6 +1,7 @@
 // The pool of one handle: blocks of the region, and a cache of some that are this handle's already.
 //
 // Threads     one at a time.
+// Stealing    who finds the pool exhausted takes runs out of others' caches: so these may be large.
 // Invariants  every block in the cache says kCached by us in its word, every block that the program
 //             fills kReserved: so a sweep finds both, and tells them apart.
 // Sizes       up to 8 KiB from slabs, above as runs of 4 KiB granules.
@@ -20,7 +21,9 @@ class Pool {
         region_(region),
         me_(me),
         slab_owner_(slab_owner),
-        private_bytes_left_(private_bytes) {}
+        private_bytes_left_(private_bytes) {
+    set_limits();
+  }
 
   // A block of at least `bytes` whose word says kReserved by us.
   // Errors  NO_MEMORY NO_SPACE SYSTEM INVALID.
@@ -39,11 +42,12 @@ class Pool {
   Slabs& slabs() { return slabs_; }
 
  private:
-  static constexpr size_t kCacheBlocks = 64;
-  static constexpr size_t kCacheBytes = 64 << 10;
-  static constexpr size_t kCachedRuns = 8;
+  static constexpr size_t kCacheBlocks = 128;
+  static constexpr size_t kCacheBytes = 512 << 10;
+  static constexpr size_t kCachedRuns = 128;
   struct SizeCache {
     uint32_t count = 0;
+    uint32_t limit = 0;
     uint32_t blocks[kCacheBlocks];
   };
 
@@ -53,9 +57,9 @@ class Pool {
   ep_ring_error with_room(ep_ring_error (Pool::*attempt)(uint64_t, uint32_t*), uint64_t what,
                           uint32_t* block);
   ep_ring_error refill_cache(uint64_t size_index, uint32_t*) { return refill(size_index); }
-  size_t cache_limit(size_t block_bytes) const;
+  void set_limits();
+  bool steal_runs();
   void free_run(uint64_t first, uint64_t word);
-  void keep_run(uint32_t block, uint64_t granules);
   bool may_make_private(size_t size_index) const;
 
   Runs runs_;
@@ -67,7 +71,6 @@ class Pool {
   SizeCache cache_[kBlockSizes];
   uint32_t cached_runs_[kCachedRuns] = {};
   uint32_t cached_run_count_ = 0;
-  uint64_t cached_run_bytes_ = 0;
 };
 
 }  // namespace elasticpool

@@ -1,6 +1,8 @@
 // Producers.
 #include "ring/publish.h"
 
+#include <bit>
+
 #include "ring/deadline.h"
 #include "ring/futex.h"
 
@@ -43,6 +45,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
   Deadline deadline(timeout_ms);
   BlockPlace place;
   uint32_t block = kNoBlock;
+  bool was_empty = false;
   for (;;) {
     error = handle_.pool.reserve(bytes, &block, &place);
     if (EP_LIKELY(error == EP_RING_OK)) break;
@@ -52,8 +55,12 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     if (handle_.reclaimer.pass(kPassBatch, true) != 0) continue;
     const uint64_t head = handle_.reclaimer.head();
     if (head >= cursor_ && head >= handle_.region().header().tail.load_ordered()) {
-      return EP_RING_NO_MEMORY;
+      // Another may have taken the messages out since we looked, and freed their blocks.
+      if (was_empty) return EP_RING_NO_MEMORY;
+      was_empty = true;
+      continue;
     }
+    was_empty = false;
     error = make_room(head);
     if (error == EP_RING_FULL) return error;
     if (error == EP_RING_OK) continue;
@@ -87,7 +94,7 @@ ep_ring_error Publisher::prepare(const ep_ring_buffer& buffer, const ep_ring_lab
   header->size_bytes = buffer.size;
   header->block = buffer.block;
   header->producer = static_cast<uint16_t>(place_of(handle_.member.tag));
-  header->references = groups_;
+  header->references = static_cast<uint16_t>(std::popcount(groups_));
   if ((handle_.region().config().flags & EP_RING_CHECK_PAYLOADS) != 0) {
     header->flags = kPayloadChecked;
     header->payload_checksum = crc32c(handle_.region().payload(place->offset), buffer.size);
@@ -185,16 +192,24 @@ void Publisher::tell_consumers(uint64_t first, uint64_t count, uint64_t key) {
   // looks at sequences for the last time
   full_fence();
   Region& region = handle_.region();
-  uint16_t groups = 0;
-  for (uint32_t i = 0; i < kGroupsMax; ++i) {
-    const GroupRecord& group = region.group(i);
-    if (group_state(group.state.load_relaxed()) == GroupState::kFree) continue;
-    ++groups;
-    if (EP_UNLIKELY(group.sleepers.load_relaxed() != 0)) {
+  // A group that came after this look has no sleeper yet who has not seen these sequences.
+  const uint64_t epoch = region.header().groups_epoch.load_ordered();
+  if (EP_UNLIKELY(epoch != groups_epoch_)) look_at_groups(epoch);
+  for (uint32_t left = groups_; left != 0; left &= left - 1) {
+    const auto i = static_cast<uint32_t>(std::countr_zero(left));
+    if (EP_UNLIKELY(region.group(i).sleepers.load_relaxed() != 0)) {
       wake_consumers(region, i, first, key, count);
     }
   }
-  groups_ = groups;
+}
+
+void Publisher::look_at_groups(uint64_t epoch) {
+  groups_epoch_ = epoch;
+  groups_ = 0;
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    const uint64_t word = handle_.region().group(i).state.load_ordered();
+    if (group_state(word) != GroupState::kFree) groups_ |= uint32_t{1} << i;
+  }
 }
 
 // Whether this group alone would let the message go: it drops what is oldest, and nobody is busy
@@ -252,10 +267,10 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
                                  const ep_ring_label* labels, int timeout_ms, size_t* published,
                                  uint64_t* last_sequence) {
   *published = 0;
-  ep_ring_error error = handle_.attend();
+  const uint64_t timestamp_ns = ring_now_ns();
+  ep_ring_error error = handle_.attend(timestamp_ns);
   if (error != EP_RING_OK) return error;
   Deadline deadline(timeout_ms);
-  const uint64_t timestamp_ns = ring_now_ns();
   const uint64_t first = cursor_;
   uint64_t key = 0;
   while (*published < count) {

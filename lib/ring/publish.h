@@ -37,6 +37,7 @@ class Publisher {
   bool may_drop(uint32_t group, uint64_t sequence) const;
   void drop(uint32_t group, uint64_t sequence);
   void tell_consumers(uint64_t first, uint64_t count, uint64_t key);
+  void look_at_groups(uint64_t epoch);
   void wait_for_room(uint64_t ns);
   void store_tail();
   bool is_own(const ep_ring_buffer& buffer, BlockPlace* place) const;
@@ -44,7 +45,8 @@ class Publisher {
   Handle handle_;
   uint64_t cursor_;  // no slot before it is empty
   uint64_t published_ = 0;
-  uint16_t groups_ = 0;  // that existed when the last batch began
+  uint64_t groups_epoch_ = UINT64_MAX;
+  uint32_t groups_ = 0;  // bit i: group i was not free at that epoch
 };
 
 }  // namespace elasticpool

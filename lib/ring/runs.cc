@@ -122,7 +122,9 @@ ep_ring_error Runs::allocate_anywhere(uint64_t count, uint64_t* first) {
 ep_ring_error Runs::allocate(uint64_t count, uint64_t* first) {
   if (count == 0 || count > region_.geometry().granules_max) return EP_RING_NO_MEMORY;
   ep_ring_error error = EP_RING_NO_MEMORY;
-  if (count <= kGranulesPerWord) error = allocate_aligned(count, first);
+  // Of what lies well below a power of two the tail would stay, too short for another.
+  const bool is_aligned = count <= kGranulesPerWord / 2 || count == kGranulesPerWord;
+  if (is_aligned) error = allocate_aligned(count, first);
   if (error == EP_RING_NO_MEMORY) error = allocate_anywhere(count, first);
   return error;
 }
