@@ -26,8 +26,12 @@ static_assert(sizeof(HeaderWords) == sizeof(MessageHeader));
 inline uint32_t header_checksum_prefix(const MessageHeader& header) {
   const auto words = std::bit_cast<HeaderWords>(header);
   uint32_t state = crc32c_begin();
-  for (size_t i = 1; i + 1 < kHeaderWords; ++i) state = crc32c_add_word(state, words.word[i]);
-  return crc32c_add_word(state, header.payload_checksum);
+  if (EP_UNLIKELY(!crc32c_in_hardware)) {
+    state = crc32c_add_by_table(state, &words.word[1], (kHeaderWords - 2) * sizeof(uint64_t));
+    return crc32c_add_word(state, header.payload_checksum);
+  }
+  for (size_t i = 1; i + 1 < kHeaderWords; ++i) state = crc32c_instruction(state, words.word[i]);
+  return crc32c_instruction(state, header.payload_checksum);
 }
 
 inline void seal_header(MessageHeader& header, uint32_t prefix, uint64_t sequence) {

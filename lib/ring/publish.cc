@@ -94,7 +94,7 @@ ep_ring_error Publisher::prepare(const ep_ring_buffer& buffer, const ep_ring_lab
   header->size_bytes = buffer.size;
   header->block = buffer.block;
   header->producer = static_cast<uint16_t>(place_of(handle_.member.tag));
-  header->references = static_cast<uint16_t>(std::popcount(groups_));
+  header->references = group_count_;
   if ((handle_.region().config().flags & EP_RING_CHECK_PAYLOADS) != 0) {
     header->flags = kPayloadChecked;
     header->payload_checksum = crc32c(handle_.region().payload(place->offset), buffer.size);
@@ -210,6 +210,7 @@ void Publisher::look_at_groups(uint64_t epoch) {
     const uint64_t word = handle_.region().group(i).state.load_ordered();
     if (group_state(word) != GroupState::kFree) groups_ |= uint32_t{1} << i;
   }
+  group_count_ = static_cast<uint16_t>(std::popcount(groups_));
 }
 
 // Whether this group alone would let the message go: it drops what is oldest, and nobody is busy

@@ -46,6 +46,7 @@ class Publisher {
   uint64_t cursor_;  // no slot before it is empty
   uint64_t published_ = 0;
   uint64_t groups_epoch_ = UINT64_MAX;
+  uint16_t group_count_ = 0;
   uint32_t groups_ = 0;  // bit i: group i was not free at that epoch
 };
 

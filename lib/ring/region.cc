@@ -70,7 +70,8 @@ uint64_t Region::sequence_of(uint64_t slot, uint32_t lap, uint64_t near) const {
 void Region::set_geometry() {
   geometry_ = make_geometry(config_.slots, config_.pool_bytes_max);
   slots_log2_ = floor_log2(config_.slots);
-  delivery_stride_bytes_ = round_up(config_.slots * sizeof(SharedU64), kRingGranuleBytes);
+  delivery_stride_ =
+      round_up(config_.slots * sizeof(SharedU64), kRingGranuleBytes) / sizeof(SharedU64);
 }
 
 ep_ring_error Region::map(bool write_payloads) {
@@ -78,6 +79,16 @@ ep_ring_error Region::map(bool write_payloads) {
   if (base == MAP_FAILED) return EP_RING_SYSTEM;
   base_ = static_cast<unsigned char*>(base);
   payloads_ = base_ + geometry_.payloads;
+  tables_ = {at<RegionHeader>(0),
+             at<MemberRecord>(geometry_.members),
+             at<GroupRecord>(geometry_.groups),
+             at<SharedU32>(geometry_.line_map),
+             at<SharedU64>(geometry_.slot_words),
+             at<SharedLine>(geometry_.lines),
+             at<SharedU64>(geometry_.deliveries),
+             at<BlockEntry>(geometry_.granule_entries),
+             at<SharedU32>(geometry_.granule_info),
+             at<BlockEntry>(geometry_.block_entries)};
   const uint64_t bytes = geometry_.end - geometry_.payloads;
   if (!write_payloads && mprotect(payloads_, bytes, PROT_READ) != 0) return EP_RING_SYSTEM;
   may_write_payloads_ = write_payloads;

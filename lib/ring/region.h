@@ -36,9 +36,9 @@ class Region {
   int fd() const { return fd_; }
   bool may_write_payloads() const { return may_write_payloads_; }
 
-  RegionHeader& header() const { return *at<RegionHeader>(0); }
-  MemberRecord& member(uint32_t place) const { return at<MemberRecord>(geometry_.members)[place]; }
-  GroupRecord& group(uint32_t index) const { return at<GroupRecord>(geometry_.groups)[index]; }
+  RegionHeader& header() const { return *tables_.header; }
+  MemberRecord& member(uint32_t place) const { return tables_.members[place]; }
+  GroupRecord& group(uint32_t index) const { return tables_.groups[index]; }
   DurableRecord* durable(unsigned index) const {
     return at<DurableRecord>(geometry_.durable + index * kDurableRecordBytes);
   }
@@ -50,11 +50,11 @@ class Region {
   // The sequence of that lap which comes closest behind `near`; for laps read from a word.
   uint64_t sequence_of(uint64_t slot, uint32_t lap, uint64_t near) const;
 
-  SharedU32& line_map(uint64_t slot) const { return at<SharedU32>(geometry_.line_map)[slot]; }
+  SharedU32& line_map(uint64_t slot) const { return tables_.line_map[slot]; }
   SharedU64& spare(uint32_t index) const { return at<SharedU64>(geometry_.spares)[index]; }
-  SharedU64& slot_word(uint64_t slot) const { return at<SharedU64>(geometry_.slot_words)[slot]; }
+  SharedU64& slot_word(uint64_t slot) const { return tables_.slot_words[slot]; }
   SharedU64& delivery(uint32_t group, uint64_t slot) const {
-    return at<SharedU64>(geometry_.deliveries + group * delivery_stride_bytes_)[slot];
+    return tables_.deliveries[group * delivery_stride_ + slot];
   }
   // The header line of a slot: its own, unless somebody who was stopped may still write that.
   SharedLine& line(uint64_t slot) const {
@@ -63,14 +63,10 @@ class Region {
         EP_LIKELY(mapped == 0 || mapped > geometry_.slots + kMembersMax) ? slot : mapped - 1;
     return line_at(index);
   }
-  SharedLine& line_at(uint64_t index) const { return at<SharedLine>(geometry_.lines)[index]; }
+  SharedLine& line_at(uint64_t index) const { return tables_.lines[index]; }
 
-  BlockEntry& granule(uint64_t granule) const {
-    return at<BlockEntry>(geometry_.granule_entries)[granule];
-  }
-  SharedU32& granule_info(uint64_t granule) const {
-    return at<SharedU32>(geometry_.granule_info)[granule];
-  }
+  BlockEntry& granule(uint64_t granule) const { return tables_.granules[granule]; }
+  SharedU32& granule_info(uint64_t granule) const { return tables_.granule_info[granule]; }
   SharedU32& free_hint(uint64_t frame) const { return at<SharedU32>(geometry_.free_hints)[frame]; }
   SharedU32& backed(uint64_t frame) const { return at<SharedU32>(geometry_.backed)[frame / 32]; }
   // By size, then by 64 granules.
@@ -79,9 +75,7 @@ class Region {
   }
   // Bit i of word w: block 64 w + i may be free.
   SharedU64& slab_hint(uint64_t word) const { return at<SharedU64>(geometry_.slab_hints)[word]; }
-  BlockEntry& block_entry(uint64_t block) const {
-    return at<BlockEntry>(geometry_.block_entries)[block];
-  }
+  BlockEntry& block_entry(uint64_t block) const { return tables_.block_entries[block]; }
   // Where the mapping lets this process write, or only read.
   unsigned char* payload(uint64_t offset) const { return payloads_ + offset; }
   uint64_t payload_bytes_max() const { return geometry_.granules_max * kRingGranuleBytes; }
@@ -89,7 +83,7 @@ class Region {
   // Takes memory for [offset, offset + bytes) of the region. Errors  NO_SPACE SYSTEM.
   ep_ring_error back(uint64_t offset, uint64_t bytes) const;
   ep_ring_error back_deliveries(uint32_t group, uint64_t bytes) const {
-    return back(geometry_.deliveries + group * delivery_stride_bytes_, bytes);
+    return back(geometry_.deliveries + group * delivery_stride_ * sizeof(SharedU64), bytes);
   }
   // Writes the region to its file; a file region's only. Errors  SYSTEM.
   ep_ring_error sync() const;
@@ -113,7 +107,21 @@ class Region {
   RegionConfig config_{};
   RegionGeometry geometry_{};
   unsigned slots_log2_ = 0;
-  uint64_t delivery_stride_bytes_ = 0;
+  uint64_t delivery_stride_ = 0;  // words
+  // Where the tables lie that every message needs.
+  struct Tables {
+    RegionHeader* header;
+    MemberRecord* members;
+    GroupRecord* groups;
+    SharedU32* line_map;
+    SharedU64* slot_words;
+    SharedLine* lines;
+    SharedU64* deliveries;
+    BlockEntry* granules;
+    SharedU32* granule_info;
+    BlockEntry* block_entries;
+  };
+  Tables tables_{};
   unsigned char* base_ = nullptr;
   unsigned char* payloads_ = nullptr;  // a second mapping where they are read-only
   int fd_ = -1;
