@@ -120,10 +120,11 @@ bool Publisher::claim_slot(MessageHeader& header, const BlockPlace& place, uint3
       .change(empty_slot(lap), slot_word(SlotState::kClaimed, handle_.member.tag, lap));
 }
 
-void Publisher::write_line(const MessageHeader& header) {
+// `line`: the slot's, looked up before the claim. Who is stopped behind the claim and looks it up
+// when he comes back is shown the line that another message has got meanwhile.
+void Publisher::write_line(const MessageHeader& header, SharedLine& line) {
   Region& region = handle_.region();
   const uint64_t slot = region.slot_of(header.sequence);
-  SharedLine& line = region.line(slot);
   store_header_body(line, header);
   store_header_sequence(line, header.sequence);
   const uint32_t lap = region.lap_of(header.sequence);
@@ -164,8 +165,9 @@ ep_ring_error Publisher::publish_one(MessageHeader& header, const BlockPlace& pl
       cursor_ = region.header().tail.load_ordered();
       continue;
     }
+    SharedLine& line = region.line(region.slot_of(cursor_));
     if (slot_state(word) == SlotState::kEmpty && claim_slot(header, place, prefix)) {
-      write_line(header);
+      write_line(header, line);
       ++cursor_;
       return EP_RING_OK;
     }

@@ -32,7 +32,7 @@ class Publisher {
   void catch_up();
   bool claim_slot(MessageHeader& header, const BlockPlace& place, uint32_t prefix);
   ep_ring_error unattach(const BlockPlace& place, ep_ring_error error);
-  void write_line(const MessageHeader& header);
+  void write_line(const MessageHeader& header, SharedLine& line);
   ep_ring_error make_room(uint64_t held);
   bool may_drop(uint32_t group, uint64_t sequence) const;
   void drop(uint32_t group, uint64_t sequence);

@@ -296,13 +296,14 @@ bool help_publish(Member& me, uint64_t sequence, uint64_t slot_word_seen) {
     }
     return false;
   }
+  // Looked up while the slot is the message's for certain: see Publisher::write_line().
+  SharedLine& line = region.line(region.slot_of(sequence));
   // Said before it is done: the line is not written for another message while we may write it.
   me.record->helping.store_ordered(sequence);
   const uint64_t helped = slot_word(SlotState::kHelped, tag, lap);
   const bool is_ours = slot_word_seen == helped ? slot.load_ordered() == helped
                                                 : slot.change(slot_word_seen, helped);
   if (is_ours) {
-    SharedLine& line = region.line(region.slot_of(sequence));
     store_header_body(line, header);
     store_header_sequence(line, sequence);
   }
