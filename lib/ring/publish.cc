@@ -230,6 +230,8 @@ void Publisher::drop(uint32_t group, uint64_t sequence) {
   SharedU64& delivery = region.delivery(group, region.slot_of(sequence));
   const uint32_t lap = region.lap_of(sequence);
   const uint64_t word = delivery.load_ordered();
+  // While we looked it went, and the next one is there.
+  if (is_ahead_of(word, lap)) return;
   const bool is_acked = is_of_lap(word, lap) && delivery_state(word) == DeliveryState::kAcked;
   if (!may_drop(group, sequence)) return;
   if (!delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) return;

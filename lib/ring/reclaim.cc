@@ -224,7 +224,8 @@ void Reclaimer::cleanup_before(uint64_t sequence) {
       if (group_state(region_.group(i).state.load_acquire()) != GroupState::kActive) continue;
       SharedU64& delivery = region_.delivery(i, region_.slot_of(at));
       const uint64_t word = delivery.load_ordered();
-      if (!is_unclaimed(word, lap)) continue;
+      // Also where a later message has the slot already: that one's word is not ours to change.
+      if (is_ahead_of(word, lap) || !is_unclaimed(word, lap)) continue;
       if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) {
         region_.group(i).dropped.add(1);
       }

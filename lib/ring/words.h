@@ -149,6 +149,13 @@ constexpr bool is_of_lap(uint64_t delivery, uint32_t lap) {
          (static_cast<uint32_t>(delivery >> kTagBits) & kDeliveryLapMask) ==
              (lap & kDeliveryLapMask);
 }
+// A later message has the slot by now: what this word says is not about the one of `lap`.
+constexpr bool is_ahead_of(uint64_t delivery, uint32_t lap) {
+  const auto found = static_cast<uint32_t>(delivery >> kTagBits) & kDeliveryLapMask;
+  const uint32_t ahead = (found - lap) & kDeliveryLapMask;
+  return delivery_state(delivery) != DeliveryState::kVoid && ahead != 0 &&
+         ahead <= kDeliveryLapMask / 2;
+}
 // Nobody of the group has the message of this lap.
 constexpr bool is_unclaimed(uint64_t delivery, uint32_t lap) {
   return !is_of_lap(delivery, lap) || delivery_state(delivery) == DeliveryState::kReturned;
