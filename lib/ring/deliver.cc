@@ -60,7 +60,15 @@ Deliverer::Look Deliverer::look_without_line(uint64_t sequence, uint64_t line_se
   const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
   if (ahead > 0) return Look::kPassed;
-  if (ahead < 0 || slot_state(word) != SlotState::kFull) return Look::kNothing;
+  if (ahead < 0 || !is_published(slot_state(word))) return Look::kNothing;
+  if (is_helped(slot_state(word)) && is_line_written(region, sequence, LineWriters::kOfThis)) {
+    return Look::kNothing;
+  }
+  // Between our looks its line may have been exchanged, or the slot gone on.
+  if (region.line(region.slot_of(sequence)).words[0].load_acquire() == sequence ||
+      region.slot_word(region.slot_of(sequence)).load_ordered() != word) {
+    return Look::kSkipped;
+  }
   // Published, and not there: scribbled over.
   SharedU64& delivery = this->delivery(sequence);
   const uint64_t value = delivery.load_acquire();

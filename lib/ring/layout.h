@@ -35,6 +35,7 @@ inline constexpr uint32_t kSlotsMax = 1U << 24;
 inline constexpr uint64_t kGranulesMax = uint64_t{1} << 25;  // 128 GiB
 inline constexpr uint32_t kGranulesPerWord = 32;             // FrameBits
 static_assert(kConsumersMax < kMembersMax && kMembersMax < (1U << kPlaceBits));
+static_assert(kMembersMax < (1U << kSpareBits));
 
 // A block is named by the word that says whose it is: block i of the slab that starts at granule g
 // by 64 g + i, a run of granules by its first, with this bit.

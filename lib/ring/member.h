@@ -62,6 +62,13 @@ inline bool is_at_work(const Region& region, Tag tag) {
   const uint64_t word = region.member(place_of(tag)).state.load_acquire();
   return member_state(word) == MemberState::kLive && member_generation(word) == generation_of(tag);
 }
+// The handle of that tag is open, fenced or not: its process may still do what it had begun.
+inline bool is_open(const Region& region, Tag tag) {
+  if (place_of(tag) >= kMembersMax) return false;
+  const uint64_t word = region.member(place_of(tag)).state.load_ordered();
+  return (member_state(word) == MemberState::kLive || member_state(word) == MemberState::kFenced) &&
+         member_generation(word) == generation_of(tag);
+}
 // Whether the process behind a place is gone for certain.
 bool is_member_gone(const Region& region, uint32_t place, uint64_t state_word);
 inline bool is_member_gone_at(const Region& region, Tag tag) {

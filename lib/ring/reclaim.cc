@@ -65,6 +65,12 @@ bool Reclaimer::have_passed(const Groups& groups, uint64_t sequence) const {
   return groups.are_seen;
 }
 
+// A sweep is to write the header line, or at it.
+bool Reclaimer::is_unwritten(uint64_t sequence) const {
+  return region_.line(region_.slot_of(sequence)).words[0].load_acquire() != sequence &&
+         is_line_written(region_, sequence, LineWriters::kOfThis);
+}
+
 // The slot is ours to empty; false: somebody else's, who is at work.
 bool Reclaimer::begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) const {
   if (is_leaving(slot_state(word)) && is_at_work(region_, slot_tag(word))) return false;
@@ -87,44 +93,64 @@ bool Reclaimer::attach_block(uint64_t sequence, uint32_t* block, BlockPlace* pla
 }
 
 // Somebody who helped, or was helped, may be in the middle of writing the same words again.
-bool Reclaimer::is_line_written(uint64_t sequence) const {
+bool is_line_written(const Region& region, uint64_t sequence, LineWriters which) {
+  const auto writes = [&](uint64_t other) {
+    if (which == LineWriters::kOfThis) return other == sequence;
+    return other != 0 && other < sequence && region.slot_of(other) == region.slot_of(sequence);
+  };
   for (uint32_t place = 0; place < kMembersMax; ++place) {
-    const MemberRecord& record = region_.member(place);
-    if (member_state(record.state.load_acquire()) == MemberState::kFree) continue;
-    if (record.intent.words[0].load_ordered() == sequence ||
-        record.helping.load_ordered() == sequence) {
+    const MemberRecord& record = region.member(place);
+    const MemberState state = member_state(record.state.load_acquire());
+    if (state == MemberState::kFree || state == MemberState::kDormant) continue;
+    if (writes(record.intent.words[0].load_ordered()) || writes(record.helping.load_ordered())) {
       return true;
     }
   }
   return false;
 }
 
-// A spare line for a slot whose own may still be written. spare(i) says for which sequence line i
-// of the spares replaces another; it comes free when nobody writes that one any more.
-bool Reclaimer::exchange_line(uint64_t sequence) {
+// A spare line for a slot whose own may still be written, with the same header: who dies behind
+// this leaves a message that can be read. The spare is taken first, in our name: until our handle
+// is closed nobody else frees one that no slot has, so what we write is ours.
+bool Reclaimer::exchange_line(uint64_t sequence, uint32_t mapped) {
+  MessageHeader message;
+  if (!open_header(region_.line(region_.slot_of(sequence)), sequence, &message)) return false;
   const uint64_t slots = region_.geometry().slots;
-  SharedU32& mapped = region_.line_map(region_.slot_of(sequence));
+  const uint64_t taken = spare_word(member_.tag, sequence);
   for (uint32_t i = 0; i < kMembersMax; ++i) {
-    if (region_.spare(i).load_relaxed() != 0 || !region_.spare(i).change(0, sequence)) continue;
-    region_.line_at(slots + i).words[0].store_relaxed(0);
-    mapped.store_release(static_cast<uint32_t>(slots + i + 1));
-    return true;
+    if (region_.spare(i).load_relaxed() != 0 || !region_.spare(i).change(0, taken)) continue;
+    store_header_body(region_.line_at(slots + i), message);
+    store_header_sequence(region_.line_at(slots + i), message.sequence);
+    if (region_.line_map(region_.slot_of(sequence))
+            .change(mapped, next_line_word(mapped, i + 1))) {
+      return true;
+    }
+    region_.spare(i).change(taken, 0);
+    return false;
   }
   return false;
 }
 
-// The slot's line can be written by the next publisher; false: it cannot, and no other is free.
+// The slot's line can be written by the next publisher; false: it cannot, and no other is free, or
+// somebody else has the slot by now.
+// Bad otherwise: 1. A is stopped before it changes the line word; 2. B takes the message out, C
+// publishes the next into the line as it was; 3. A comes back and gives the slot another line. So
+// wherever somebody could be about to change the line word it is changed before the slot is empty.
 bool Reclaimer::prepare_line(uint64_t sequence, bool is_helped) {
-  const uint64_t slot = region_.slot_of(sequence);
-  if (is_helped) return !is_line_written(sequence) || exchange_line(sequence);
-  const uint32_t mapped = region_.line_map(slot).load_relaxed();
-  if (EP_LIKELY(mapped <= region_.geometry().slots)) return true;
-  // Its own line again, once nobody writes that any more.
-  const auto spare = static_cast<uint32_t>(mapped - 1 - region_.geometry().slots);
-  if (spare < kMembersMax && !is_line_written(region_.spare(spare).load_relaxed())) {
-    region_.line_map(slot).store_release(0);
-    region_.spare(spare).store_release(0);
+  SharedU32& map = region_.line_map(region_.slot_of(sequence));
+  const uint32_t mapped = map.load_acquire();
+  const uint32_t spare = line_spare(mapped);
+  if (EP_LIKELY(!is_helped && spare == 0)) return true;
+  if (is_helped && is_line_written(region_, sequence, LineWriters::kOfThis)) {
+    return exchange_line(sequence, mapped);
   }
+  // Its own line again, once nobody writes that any more.
+  const bool is_known = spare - 1 < kMembersMax;
+  const bool stays =
+      is_known && (is_helped || is_line_written(region_, sequence, LineWriters::kOfEarlier));
+  const uint64_t taken = is_known ? region_.spare(spare - 1).load_ordered() : 0;
+  if (!map.change(mapped, next_line_word(mapped, stays ? spare : 0))) return false;
+  if (is_known && !stays) region_.spare(spare - 1).change(taken, 0);
   return true;
 }
 
@@ -156,6 +182,8 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
   SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
   const uint32_t lap = region_.lap_of(sequence);
   const bool helped = is_helped(slot_state(slot_word));
+  // Dropped before it was ever written: who helps it still needs the slot as it is.
+  if (helped && is_unwritten(sequence)) return Outcome::kStop;
   const uint64_t leaving = elasticpool::slot_word(
       helped ? SlotState::kLeavingHelped : SlotState::kLeaving, member_.tag, lap);
   if (!begin_leaving(slot, slot_word, leaving)) return Outcome::kStop;

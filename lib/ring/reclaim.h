@@ -20,6 +20,10 @@
 
 namespace elasticpool {
 
+// Whether somebody may still be writing the header of a message, or of an earlier one in its slot.
+enum class LineWriters { kOfThis, kOfEarlier };
+bool is_line_written(const Region& region, uint64_t sequence, LineWriters which);
+
 class Reclaimer {
  public:
   Reclaimer(Member& member, Pool& pool, bool keeps_blocks)
@@ -60,8 +64,8 @@ class Reclaimer {
   bool begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) const;
   bool attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const;
   bool prepare_line(uint64_t sequence, bool is_helped);
-  bool exchange_line(uint64_t sequence);
-  bool is_line_written(uint64_t sequence) const;
+  bool exchange_line(uint64_t sequence, uint32_t mapped);
+  bool is_unwritten(uint64_t sequence) const;
   bool is_checkpointed(uint64_t delivery, uint64_t sequence) const;
 
   Member& member_;

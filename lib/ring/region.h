@@ -58,11 +58,11 @@ class Region {
   }
   // The header line of a slot: its own, unless somebody who was stopped may still write that.
   SharedLine& line(uint64_t slot) const {
-    const uint64_t mapped = line_map(slot).load_relaxed();
-    const uint64_t index =
-        EP_LIKELY(mapped == 0 || mapped > geometry_.slots + kMembersMax) ? slot : mapped - 1;
-    return line_at(index);
+    const uint32_t spare = line_spare(line_map(slot).load_relaxed());
+    return line_at(EP_LIKELY(spare == 0 || spare > kMembersMax) ? slot
+                                                                : geometry_.slots + spare - 1);
   }
+  // The slots' own, then the spare ones.
   SharedLine& line_at(uint64_t index) const { return tables_.lines[index]; }
 
   BlockEntry& granule(uint64_t granule) const { return tables_.granules[granule]; }

@@ -242,17 +242,19 @@ void Sweep::sweep_blocks() {
   }
 }
 
-// A spare line that was taken by somebody who died before he put it into a slot: the slot has gone
-// on without it.
+// Spare lines that no slot has: taken by somebody who died before he gave them to one, or replaced.
 void Sweep::sweep_spares() {
+  const uint64_t near = region_.header().tail.load_relaxed();
   for (uint32_t i = 0; i < kMembersMax; ++i) {
-    const uint64_t sequence = region_.spare(i).load_ordered();
-    if (sequence == 0) continue;
-    const uint64_t slot = region_.slot_of(sequence);
-    const uint64_t word = region_.slot_word(slot).load_ordered();
-    const bool has_gone_on = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence)) > 0;
-    if (has_gone_on && region_.line_map(slot).load_ordered() != region_.geometry().slots + i + 1) {
-      region_.spare(i).change(sequence, 0);
+    const uint64_t word = region_.spare(i).load_ordered();
+    // Who took it may be about to give it to the slot.
+    if (word == 0 || (spare_tag(word) != tag_ && is_open(region_, spare_tag(word)))) continue;
+    const uint64_t slot = region_.slot_of(spare_sequence(word));
+    if (line_spare(region_.line_map(slot).load_ordered()) == i + 1) continue;
+    const uint32_t lap = slot_lap(region_.slot_word(slot).load_ordered());
+    const uint64_t now_there = region_.sequence_of(slot, lap, near);
+    if (!is_line_written(region_, now_there, LineWriters::kOfEarlier)) {
+      region_.spare(i).change(word, 0);
     }
   }
 }

@@ -8,6 +8,9 @@
 // Slot word      state 4 | tag 28 | lap 32: who publishes into a slot.
 // Delivery word  state 4 | deliveries 8 | lap 24 | tag 28: one a group and slot.
 // Holder word    sequence 16 | consumers 48: who keeps a message beyond its acknowledgement.
+// Line word      changes 24 | spare 8: which header line a slot has. 0: its own, else a spare, plus
+//                one.
+// Spare word     tag 28 | sequence 36: who took a spare line, for which message's slot.
 //
 // Invariants  a thing never belongs to nobody: each change of hands is one change of one word, so a
 //             process that dies leaves its name on all that it held. A word never takes a value
@@ -121,6 +124,26 @@ constexpr bool is_helped(SlotState state) {
   return state == SlotState::kHelped || state == SlotState::kLeavingHelped;
 }
 constexpr uint32_t slot_lap(uint64_t word) { return static_cast<uint32_t>(word); }
+
+// ---- Header lines in place of a slot's own.
+inline constexpr unsigned kSpareBits = 8;
+constexpr uint32_t line_spare(uint32_t word) { return word & ((1U << kSpareBits) - 1); }
+// Counts every change, also where the line stays the same: then who was stopped before his change
+// of this word is refused for good.
+constexpr uint32_t next_line_word(uint32_t word, uint32_t spare) {
+  return ((word >> kSpareBits) + 1) << kSpareBits | spare;
+}
+inline constexpr unsigned kSpareSequenceBits = 64 - kTagBits;
+constexpr uint64_t spare_word(Tag tag, uint64_t sequence) {
+  return uint64_t{static_cast<uint32_t>(tag)} << kSpareSequenceBits |
+         (sequence & ((uint64_t{1} << kSpareSequenceBits) - 1));
+}
+constexpr Tag spare_tag(uint64_t word) {
+  return Tag{static_cast<uint32_t>(word >> kSpareSequenceBits)};
+}
+constexpr uint64_t spare_sequence(uint64_t word) {
+  return word & ((uint64_t{1} << kSpareSequenceBits) - 1);
+}
 
 // ---- Deliveries.
 enum class DeliveryState : uint32_t {
