@@ -1,6 +1,8 @@
 // Who died, and what he held.
 #include "ring/sweep.h"
 
+#include <bit>
+
 #include "ring/groups.h"
 #include "ring/reclaim.h"
 
@@ -33,6 +35,7 @@ class Sweep {
 
  private:
   void sweep_slots();
+  bool sweep_slot(uint64_t slot, uint64_t near);
   void sweep_groups();
   void sweep_deliveries();
   void return_message(uint32_t group, uint64_t sequence);
@@ -41,6 +44,7 @@ class Sweep {
   void sweep_run_or_slab(uint64_t granule, uint64_t word);
   void sweep_slab(const SlabPlace& slab);
   void sweep_block(uint32_t block);
+  void clear_lost_holders(const BlockPlace& place);
   bool is_in_slot(uint32_t block, uint32_t low) const;
   void sweep_spares();
 
@@ -55,22 +59,30 @@ class Sweep {
   const bool is_gone_;
 };
 
+// True: nothing of the fallen one is left in the slot. Bad otherwise: 1. A and B find it claimed;
+// 2. B says kHelped and is slow to write; 3. A is refused, goes on to the blocks, sees no header
+// that names this one and frees it under B's hands.
+bool Sweep::sweep_slot(uint64_t slot, uint64_t near) {
+  const uint64_t word = region_.slot_word(slot).load_ordered();
+  const SlotState state = slot_state(word);
+  const uint64_t sequence = region_.sequence_of(slot, slot_lap(word), near);
+  // Helped by somebody who died in the middle of it, perhaps.
+  const bool is_unfinished =
+      state == SlotState::kHelped && region_.line(slot).words[0].load_acquire() != sequence;
+  if ((state == SlotState::kClaimed && slot_tag(word) == tag_) || is_unfinished) {
+    return help_publish(me_, sequence, word);
+  }
+  if (!is_leaving(state) || slot_tag(word) != tag_) return true;
+  const SlotState back = is_helped(state) ? SlotState::kHelped : SlotState::kFull;
+  return region_.slot_word(slot).change(word, slot_word(back, me_.tag, slot_lap(word)));
+}
+
 void Sweep::sweep_slots() {
+  // Each refusal means that somebody else went a step on; more only where words are not right.
+  constexpr unsigned kTries = 8;
   const uint64_t near = region_.header().tail.load_relaxed();
   for (uint64_t slot = 0; slot < region_.geometry().slots; ++slot) {
-    const uint64_t word = region_.slot_word(slot).load_ordered();
-    const SlotState state = slot_state(word);
-    if (state == SlotState::kEmpty) continue;
-    const uint64_t sequence = region_.sequence_of(slot, slot_lap(word), near);
-    // Helped by somebody who died in the middle of it, perhaps.
-    const bool is_unfinished =
-        state == SlotState::kHelped && region_.line(slot).words[0].load_acquire() != sequence;
-    if ((state == SlotState::kClaimed && slot_tag(word) == tag_) || is_unfinished) {
-      help_publish(me_, sequence, word);
-    } else if (is_leaving(state) && slot_tag(word) == tag_) {
-      const SlotState back = is_helped(state) ? SlotState::kHelped : SlotState::kFull;
-      region_.slot_word(slot).change(word, slot_word(back, me_.tag, slot_lap(word)));
-    }
+    for (unsigned i = 0; i < kTries && !sweep_slot(slot, near); ++i) continue;
   }
 }
 
@@ -149,6 +161,22 @@ bool Sweep::is_in_slot(uint32_t block, uint32_t low) const {
          open_header(region_.line(slot), sequence, &header) && header.block == block;
 }
 
+// Of a detached block, which nobody can begin to hold: bits of consumers that are not there. A sweep
+// that was stopped in keep_block() sets one late; and who dies between giving up the last one and
+// freeing the block leaves none at all.
+void Sweep::clear_lost_holders(const BlockPlace& place) {
+  const uint64_t holders = place.entry->holders.load_ordered();
+  uint64_t lost = 0;
+  for (uint64_t left = holders_of(holders); left != 0; left &= left - 1) {
+    const auto holder = static_cast<uint32_t>(std::countr_zero(left));
+    const MemberState state = member_state(region_.member(holder).state.load_ordered());
+    if (state == MemberState::kFree || state == MemberState::kDormant) {
+      lost |= uint64_t{1} << holder;
+    }
+  }
+  if (lost != 0) place.entry->holders.change(holders, holders & ~lost);
+}
+
 void Sweep::sweep_block(uint32_t block) {
   BlockPlace place;
   if (!pool_.find(block, &place)) return;
@@ -166,6 +194,10 @@ void Sweep::sweep_block(uint32_t block) {
       }
       return;
     }
+  }
+  if (state == BlockState::kDetached) {
+    clear_lost_holders(place);
+    reclaimer_.free_if_unheld(block, place);
   }
   if (place_ >= kConsumersMax) return;
   const bool may_be_held = state == BlockState::kAttached || state == BlockState::kDetached;
