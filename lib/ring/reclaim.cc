@@ -154,6 +154,20 @@ bool Reclaimer::prepare_line(uint64_t sequence, bool is_helped) {
   return true;
 }
 
+// Who empties the slot frees the block. One whose slot was taken from him because he was stopped
+// may still put his name on the block behind us: his name is not enough, so we put ours again.
+void Reclaimer::finish_own_block(uint32_t block, const BlockPlace& place, uint64_t sequence) {
+  constexpr unsigned kTries = kMembersMax;
+  const auto low = static_cast<uint32_t>(sequence);
+  finish_block(block, place, sequence);
+  for (unsigned i = 0; i < kTries; ++i) {
+    const uint64_t word = place.entry->word.load_ordered();
+    if (EP_LIKELY(block_state(word) != BlockState::kAttached || block_low(word) != low)) return;
+    const uint64_t ours = block_word(BlockState::kAttached, member_.tag, low);
+    if (place.entry->word.change(word, ours)) finish_block(block, place, sequence);
+  }
+}
+
 void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t sequence) {
   const auto low = static_cast<uint32_t>(sequence);
   const uint64_t ours = block_word(BlockState::kAttached, member_.tag, low);
@@ -201,7 +215,7 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
   }
   if (!slot.change(leaving, empty_slot(lap + 1))) return Outcome::kStop;
   if (EP_LIKELY(is_whole)) {
-    finish_block(block, place, sequence);
+    finish_own_block(block, place, sequence);
   } else {
     header.corruptions.add(1);
   }

@@ -65,6 +65,7 @@ class Reclaimer {
   bool attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const;
   bool prepare_line(uint64_t sequence, bool is_helped);
   bool exchange_line(uint64_t sequence, uint32_t mapped);
+  void finish_own_block(uint32_t block, const BlockPlace& place, uint64_t sequence);
   bool is_unwritten(uint64_t sequence) const;
   bool is_checkpointed(uint64_t delivery, uint64_t sequence) const;
 
