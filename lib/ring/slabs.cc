@@ -184,7 +184,10 @@ bool Slabs::dissolve(const SlabPlace& slab) {
 
 void Slabs::undo_dissolving(uint64_t first, uint32_t info, uint64_t word) {
   const size_t size_index = slab_info_index(info);
-  if (!is_slab_info(info) || size_index >= kBlockSizes) return;
+  if (!is_slab_info(info) || size_index >= kBlockSizes ||
+      first + kBlockSizeTable[size_index].slab_granules > region_.geometry().granules_max) {
+    return;
+  }
   const SlabPlace slab{first, static_cast<uint32_t>(size_index), block_low(word), kNobody, false};
   const uint64_t retired = block_word(BlockState::kRetired, block_tag(word), slab.generation);
   for (uint32_t i = 0; i < kBlockSizeTable[size_index].blocks_per_slab; ++i) {
