@@ -42,10 +42,10 @@ bool has_name(const MemberRecord& record, const MemberName& name) {
 bool is_swept(const Region& region, uint32_t place) {
   for (uint32_t other = 0; other < kMembersMax; ++other) {
     const MemberRecord& record = region.member(other);
-    if (record.sweeping.load_ordered() == place + 1 &&
-        member_state(record.state.load_ordered()) != MemberState::kFree) {
-      return false;
-    }
+    if (record.sweeping.load_ordered() != place + 1) continue;
+    // Who is dormant died, perhaps in the middle of a sweep: he does not go on with it.
+    const MemberState state = member_state(record.state.load_ordered());
+    if (state != MemberState::kFree && state != MemberState::kDormant) return false;
   }
   return true;
 }
