@@ -14,8 +14,6 @@ constexpr uint64_t kSkippedPerLook = 64;
 constexpr uint64_t kPassBatch = 64;
 // Empty looks without waiting between two passes.
 constexpr uint32_t kLooksPerPass = 256;
-// Looks at a message that somebody is just taking out, before it is left for later.
-constexpr unsigned kLeavingSpins = 10'000;
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -33,7 +31,11 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_(region.group(group)),
       group_word_(group_.state.load_ordered()),
       epoch_(group_.epoch.load_ordered() - 1) {
-  verify_until_ = region.header().tail.load_ordered() + region.geometry().slots;
+  // Not from the tail alone, which is late by as much as a publisher has in one batch: the head lags
+  // by at most what one pass goes over, a ring.
+  const uint64_t head = region.header().head.load_ordered();
+  const uint64_t tail = region.header().tail.load_ordered();
+  verify_until_ = (head > tail ? head : tail) + 2 * region.geometry().slots;
 }
 
 void Deliverer::start_over(uint32_t epoch) {
@@ -104,25 +106,26 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
   return may_steal && ring_now_ns() - header.timestamp_ns > kStealAfterNs;
 }
 
-// The group may have come while this message was on its way out.
-Deliverer::Presence Deliverer::presence_of(uint64_t sequence) const {
+// The group may have come while this message was on its way out. Who takes it out looks at the
+// groups again before he goes on. One who was stopped or died there does not, and what the word says
+// may not be true at all: so we wait a moment only, then the message stays, and his emptying the
+// slot is refused.
+bool Deliverer::is_still_there(uint64_t sequence) const {
+  constexpr unsigned kSpins = 1000;
   const Region& region = handle_.region();
   SharedU64& slot = region.slot_word(region.slot_of(sequence));
   const uint32_t lap = region.lap_of(sequence);
-  for (unsigned i = 0; i < kLeavingSpins; ++i) {
+  for (unsigned i = 0;; ++i) {
     const uint64_t word = slot.load_ordered();
-    if (slot_lap(word) != lap) return Presence::kGone;
-    if (!is_leaving(slot_state(word))) return Presence::kThere;
-    // Who takes it out looks at the groups again before he goes on. One who was stopped or died
-    // there does not: then it stays, and his emptying the slot is refused.
-    if (!is_at_work(region, slot_tag(word)) || is_member_gone_at(region, slot_tag(word))) {
+    if (slot_lap(word) != lap) return false;
+    if (!is_leaving(slot_state(word))) return true;
+    if (i >= kSpins || !is_at_work(region, slot_tag(word))) {
       slot.change(word,
                   slot_word(is_helped(slot_state(word)) ? SlotState::kHelped : SlotState::kFull,
                             handle_.member.tag, lap));
     }
     pause_cpu();
   }
-  return Presence::kUnknown;
 }
 
 Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
@@ -136,14 +139,10 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   const uint64_t pool_bytes = region.payload_bytes_max();
   const bool is_right =
       header.size_bytes <= pool_bytes && header.offset <= pool_bytes - header.size_bytes;
-  if (EP_UNLIKELY(sequence < verify_until_)) {
-    const Presence presence = presence_of(sequence);
-    const DeliveryState state =
-        presence == Presence::kGone ? DeliveryState::kDropped : DeliveryState::kReturned;
-    if (presence != Presence::kThere) {
-      this->delivery(sequence).change(claimed, delivery_word(state, kNobody, lap, deliveries - 1));
-      return presence == Presence::kGone ? Look::kPassed : Look::kSkipped;
-    }
+  if (EP_UNLIKELY(sequence < verify_until_) && !is_still_there(sequence)) {
+    this->delivery(sequence).change(claimed,
+                                    delivery_word(DeliveryState::kDropped, kNobody, lap, 0));
+    return Look::kPassed;
   }
   if (EP_UNLIKELY(!is_right)) return give_up_corrupt(sequence, claimed);
   const unsigned char* data = region.payload(header.offset);
@@ -310,7 +309,8 @@ ep_ring_error Deliverer::ack(const ep_ring_message& message) {
                                        message.deliveries & kDeliveriesMax);
   if (!delivery(message.sequence).change(claimed, acked)) return EP_RING_GONE;
   handle_.member.record->acknowledged.store_relaxed(++acknowledged_);
-  if (EP_UNLIKELY(region.header().space_waiters.load_relaxed() != 0)) {
+  // After the change: a publisher says that it waits before it looks at our word for the last time.
+  if (EP_UNLIKELY(region.header().space_waiters.load_ordered() != 0)) {
     handle_.reclaimer.pass(kPassBatch, false);
     handle_.reclaimer.wake_publishers();
   }

@@ -59,8 +59,7 @@ class Deliverer {
   Look claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
              ep_ring_message* message);
   Look look_at_skipped(ep_ring_message* message);
-  enum class Presence { kThere, kGone, kUnknown };
-  Presence presence_of(uint64_t sequence) const;
+  bool is_still_there(uint64_t sequence) const;
   bool poll(Deadline& deadline, bool is_first);
   void sleep(uint64_t ns);
   bool say_asleep();

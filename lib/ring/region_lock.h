@@ -1,8 +1,8 @@
 // A lock for what is rare: creating groups, writing durable records.
 //
 // Threads     any, of any process; not from within another such lock.
-// Invariant   the word says who holds it, by tag: a holder that died or was fenced loses it to
-//             whoever waits. So what is done under it must stand being broken off at any step, and
+// Invariant   the word says who holds it, by tag: a holder that died, was fenced or whose lease is
+//             over loses it to whoever waits. So what is done under it must stand being broken off at any step, and
 //             must not rely on it for what would do harm (changes of ownership expect what was
 //             there).
 // Bound       nobody waits longer than a lease: the word may have been scribbled over.
@@ -45,8 +45,11 @@ class RegionLock {
  private:
   static bool holds(const Region& region, Tag holder) {
     if (!is_at_work(region, holder)) return false;
-    const uint32_t place = place_of(holder);
-    return !is_member_gone(region, place, region.member(place).state.load_acquire());
+    // Whoever would fence it may be waiting here, too.
+    const MemberRecord& record = region.member(place_of(holder));
+    const uint64_t lease_until_ns = record.lease_until_ns.load_relaxed();
+    if (static_cast<int64_t>(ring_now_ns() - lease_until_ns) > 0) return false;
+    return !is_member_gone(region, place_of(holder), record.state.load_acquire());
   }
 
   SharedU32& word_;
