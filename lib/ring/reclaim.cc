@@ -267,7 +267,7 @@ void Reclaimer::cleanup_before(uint64_t sequence) {
       SharedU64& delivery = region_.delivery(i, region_.slot_of(at));
       const uint64_t word = delivery.load_ordered();
       // Also where a later message has the slot already: that one's word is not ours to change.
-      if (is_ahead_of(word, lap) || !is_unclaimed(word, lap)) continue;
+      if (!is_unclaimed(word, lap)) continue;
       if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) {
         region_.group(i).dropped.add(1);
       }

@@ -179,9 +179,10 @@ constexpr bool is_ahead_of(uint64_t delivery, uint32_t lap) {
   return delivery_state(delivery) != DeliveryState::kVoid && ahead != 0 &&
          ahead <= kDeliveryLapMask / 2;
 }
-// Nobody of the group has the message of this lap.
+// Nobody of the group has the message of this lap, and it may still be there.
 constexpr bool is_unclaimed(uint64_t delivery, uint32_t lap) {
-  return !is_of_lap(delivery, lap) || delivery_state(delivery) == DeliveryState::kReturned;
+  if (is_of_lap(delivery, lap)) return delivery_state(delivery) == DeliveryState::kReturned;
+  return !is_ahead_of(delivery, lap);
 }
 constexpr uint32_t next_delivery(uint64_t delivery, uint32_t lap) {
   if (!is_of_lap(delivery, lap)) return 1;
