@@ -121,8 +121,7 @@ bool Reclaimer::exchange_line(uint64_t sequence, uint32_t mapped) {
     if (region_.spare(i).load_relaxed() != 0 || !region_.spare(i).change(0, taken)) continue;
     store_header_body(region_.line_at(slots + i), message);
     store_header_sequence(region_.line_at(slots + i), message.sequence);
-    if (region_.line_map(region_.slot_of(sequence))
-            .change(mapped, next_line_word(mapped, i + 1))) {
+    if (region_.line_map(region_.slot_of(sequence)).change(mapped, next_line_word(mapped, i + 1))) {
       return true;
     }
     region_.spare(i).change(taken, 0);
