@@ -337,7 +337,7 @@ bool ep_ring_read_member(ep_ring* ring, uint32_t index,
                          struct ep_ring_member_stat* stat) EP_RING_NOEXCEPT;
 
 /* Message `sequence` as it lies there, without taking it: data may change while it is looked at.
- * Errors  GONE CORRUPT. */
+ * Errors  GONE: it has passed. EMPTY: it is still to come. CORRUPT. */
 int ep_ring_peek(ep_ring* ring, uint64_t sequence,
                  struct ep_ring_message* message) EP_RING_NOEXCEPT;
 
