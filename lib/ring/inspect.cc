@@ -137,6 +137,13 @@ bool read_member(Region& region, uint32_t index, ep_ring_member_stat* stat) {
   return false;
 }
 
+bool has_live_members(const Region& region) {
+  for (uint32_t place = 0; place < kMembersMax; ++place) {
+    if (member_state(region.member(place).state.load_acquire()) == MemberState::kLive) return true;
+  }
+  return false;
+}
+
 ep_ring_error peek(Region& region, uint64_t sequence, ep_ring_message* message) {
   if (sequence < kFirstSequence) return EP_RING_GONE;
   const uint64_t slot = region.slot_of(sequence);
