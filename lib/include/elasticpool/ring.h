@@ -52,7 +52,8 @@ extern "C" {
 enum ep_ring_error {
   EP_RING_OK = 0,
   EP_RING_EMPTY = 1,       /* no message within the timeout */
-  EP_RING_FULL = 2,        /* a group lags behind by the whole ring, and its policy is to fail */
+  EP_RING_FULL = 2,        /* a group lags behind by the whole ring, and its policy is to fail or
+                              the timeout is 0 */
   EP_RING_TIMEOUT = 3,     /* still full when the time was over */
   EP_RING_NO_MEMORY = 4,   /* the pool is exhausted, or no block can be that large */
   EP_RING_NO_SPACE = 5,    /* the file system is full (ENOSPC) */
