@@ -23,11 +23,30 @@ void end_unreadable(int /*signal*/) {
   _exit(kExitBadUse);
 }
 
+// Whole characters, and none of the control characters behind U+0080.
+bool is_utf8(const std::string& text) {
+  const auto byte = [&text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char first = byte(i);
+    if (first < 0x80) continue;
+    if (first < 0xC2 || first > 0xF4) return false;
+    const size_t more = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+    if (more >= text.size() - i) return false;
+    if (first == 0xC2 && byte(i + 1) < 0xA0) return false;
+    for (size_t end = i + more; i < end;) {
+      if ((byte(++i) & 0xC0) != 0x80) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string printable_name(std::string text) {
+  const bool keeps_high = is_utf8(text);
   for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < ' ' || byte == 0x7F || (byte >= 0x80 && !keeps_high)) c = '?';
   }
   return text;
 }
