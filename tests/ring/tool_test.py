@@ -10,6 +10,8 @@ rings of others, and is not tested where it does not.
 import json
 import os
 import pathlib
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import time
 import unittest
 
 HANG_S = 60
+SEED = 20250311
 PROGRAM, SUBJECT = (pathlib.Path(name).resolve() for name in sys.argv[1:3])
 SHARED = pathlib.Path("/dev/shm")
 ALONE = "EP_TEST_OWN_SHM"
@@ -25,7 +28,7 @@ ALONE = "EP_TEST_OWN_SHM"
 
 def run(*arguments):
     return subprocess.run(
-        [PROGRAM, "ring", *arguments], capture_output=True, text=True, timeout=HANG_S
+        [PROGRAM, "ring", *arguments], capture_output=True, encoding="utf-8", timeout=HANG_S
     )
 
 
@@ -34,8 +37,9 @@ class Subject:
 
     def __init__(self, *commands):
         self.process = subprocess.Popen(
-            [SUBJECT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+            [SUBJECT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            encoding="utf-8", errors="surrogateescape",
+        )  # fmt: skip
         self.do(*commands)
 
     def do(self, *commands):
@@ -192,10 +196,14 @@ class StatTest(RingToolTest):
         self.assertEqual(self.figures(name=str(path))["tail_sequence"], 3)
 
     def test_terminals_are_not_steered(self):
-        self.ring("group \x1b[2J", "consumer \x1b[2J \x1bc")
-        text = self.succeed("stat", self.name)
-        self.assertNotIn("\x1b", text)
-        self.assertIn("?[2J/?c", text)
+        shown = {"\x1b[2J": "?[2J", "\u00e4\u20ac": "\u00e4\u20ac", "a\u009bJ": "a??J",
+                 "a\udcff": "a?", "\udce2\udc82": "??"}  # fmt: skip
+        ring = self.ring()
+        for group, expected in shown.items():
+            ring.do(f"group {group}")
+            self.assertRegex(self.succeed("stat", self.name), rf"\n  {re.escape(expected)} +block ")
+        groups = [group["name"] for group in self.figures()["groups"]]
+        self.assertEqual(groups[:3], list(shown)[:3])
 
 
 class TailTest(RingToolTest):
@@ -405,6 +413,28 @@ class BadTest(RingToolTest):
     def test_names_that_cannot_be(self):
         self.assert_refused(".", "an argument cannot be right")
         self.assert_refused("x" * 5000, "an argument cannot be right")
+
+    def test_scribbled_over(self):
+        """Whatever stands there: an answer, or one line."""
+        source = random.Random(SEED)
+        ring = self.ring("group g", "producer", "publish 100 1000 0 0", "consumer g c", "get")
+        ring.end()
+        whole = self.file.read_bytes()
+        places = [at for at in range(0, len(whole), 64) if any(whole[at : at + 64])]
+        commands = (["stat"], ["stat", "--json"], ["check"], ["tail", "--no-follow"],
+                    ["tail", "--no-follow", "--from", "0"])  # fmt: skip
+        for round in range(40):
+            with self.file.open("r+b") as file:
+                for _ in range(source.choice((1, 10, 1000))):
+                    file.seek(source.choice(places) + source.randrange(64))
+                    file.write(source.randbytes(source.choice((1, 8))))
+            for command, *more in commands:
+                result = run(command, self.name, *more)
+                with self.subTest(seed=SEED, round=round, command=[command, *more]):
+                    self.assertIn(result.returncode, (0, 1, 2))
+                    self.assertEqual(result.stderr.count("\n"), int(result.returncode == 2))
+            if round % 10 == 9:
+                self.file.write_bytes(whole)
 
     def test_cut_short_while_it_is_followed(self):
         self.ring("group g", "producer", "publish 1 64 0 0")
