@@ -31,8 +31,8 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_(region.group(group)),
       group_word_(group_.state.load_ordered()),
       epoch_(group_.epoch.load_ordered() - 1) {
-  // Not from the tail alone, which is late by as much as a publisher has in one batch: the head lags
-  // by at most what one pass goes over, a ring.
+  // Not from the tail alone, which is late by as much as a publisher has in one batch: the head
+  // lags by at most what one pass goes over, a ring.
   const uint64_t head = region.header().head.load_ordered();
   const uint64_t tail = region.header().tail.load_ordered();
   verify_until_ = (head > tail ? head : tail) + 2 * region.geometry().slots;

@@ -32,8 +32,8 @@ uint64_t start_of(const Region& region, const ep_ring_group_options& options) {
 void confirm_slots(const Member& creator) {
   constexpr unsigned kTries = 8;
   const Region& region = *creator.region;
-  // order[ring-join]: the new epoch before the slots are looked at; a reclaimer looks at a slot's word
-  // and line before the epoch
+  // order[ring-join]: the new epoch before the slots are looked at; a reclaimer looks at a slot's
+  // word and line before the epoch
   full_fence();
   for (uint64_t slot = 0; slot < region.geometry().slots; ++slot) {
     for (unsigned i = 0; i < kTries; ++i) {

@@ -150,12 +150,12 @@ ep_ring_error peek(Region& region, uint64_t sequence, ep_ring_message* message) 
   const uint64_t word = region.slot_word(slot).load_ordered();
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
   if (ahead > 0) return EP_RING_GONE;
-  if (ahead < 0 || !is_published(slot_state(word))) return EP_RING_EMPTY;
+  if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return EP_RING_EMPTY;
   MessageHeader header;
   if (!open_header(region.line(slot), sequence, &header)) {
-    // Who publishes for another says so before the line is written.
+    // The slot is claimed before the line is written.
     const bool is_written = region.line(slot).words[0].load_acquire() == sequence;
-    if (is_helped(slot_state(word)) && !is_written) return EP_RING_EMPTY;
+    if (slot_state(word) != SlotState::kPublished && !is_written) return EP_RING_EMPTY;
     // It may have gone while it was read.
     return region.slot_word(slot).load_ordered() == word ? EP_RING_CORRUPT : EP_RING_GONE;
   }

@@ -149,8 +149,8 @@ void Reclaimer::free_if_unheld(uint32_t block, const BlockPlace& place) {
   pool_.give_back(block, place, word, keeps_blocks_);
 }
 
-// The slot has its sequence, and the line does not say so. Mostly its publisher, or who helps it, is
-// about to write; else somebody scribbled over it.
+// The slot has its sequence, and the line does not say so. Mostly its publisher, or who helps it,
+// is about to write; else somebody scribbled over it.
 Reclaimer::Outcome Reclaimer::without_line(uint64_t sequence, uint64_t slot_word) {
   if (slot_state(slot_word) == SlotState::kClaimed && !is_at_work(region_, slot_tag(slot_word))) {
     return Outcome::kStop;

@@ -4,12 +4,12 @@
 // Threads        one at a time for a Reclaimer.
 // A message goes when every group has passed it (acknowledged and no checkpoint needs it, dropped,
 //                or older than the group's start). Its block goes when moreover nobody holds it.
-// Order          slot word; header line; have the groups changed; have they passed; block; what we are
-//                about to do in our own record; slot to empty; block free, or detached where it is
+// Order          slot word; header line; have groups come; have they passed; block; what we are
+//                about to do, in our own record; slot to empty; block free, or detached where it is
 //                held. He who empties the slot frees the block; each of the two is one change that
 //                expects what was there, so that several at the same do no harm.
-// Groups come    who creates one changes the words of all slots after he has said so (groups.h): who
-//                looked before that is refused, and who looks after it sees the group.
+// Groups come    who creates one changes the words of all slots after he has said so (groups.cc):
+//                who looked before that is refused, and who looks after it sees the group.
 // Who dies       between the two leaves a block attached to a sequence whose slot has gone on, and
 //                its name in his record: a sweep frees it.
 // Helped slots   a slot whose header line somebody may still be writing gets a spare line.

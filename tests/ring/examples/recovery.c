@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
 enum { kNumbers = 1000, kKilledAt = 550 };
 
 /* Stands for a database: sum and sequence are stored together, in one transaction. */
