@@ -170,7 +170,9 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
   if (line_sequence != sequence) return look_without_line(sequence, line_sequence);
   const uint64_t word = delivery(sequence).load_acquire();
   const bool is_free = is_unclaimed(word, region.lap_of(sequence));
-  if (!is_free && (membership_.count() <= 1 || delivery_state(word) != DeliveryState::kClaimed ||
+  // Claimed by another: its lane is blocked, also where we believe to be alone, since who joined a
+  // moment ago may have it.
+  if (!is_free && (delivery_state(word) != DeliveryState::kClaimed ||
                    delivery_tag(word) == handle_.member.tag)) {
     return Look::kPassed;
   }
