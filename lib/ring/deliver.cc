@@ -93,7 +93,7 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
   const bool is_returned = is_of_lap(delivery, region.lap_of(sequence));
   if (header.key != 0) {
     if (membership_.rank_for(sequence, header.key) != rank_) return false;
-    return !blocked.has(static_cast<uint32_t>(Membership::mix(header.key) % kLanes));
+    return !blocked.has(Membership::lane_of(header.key));
   }
   if (is_returned) {
     const Tag to = delivery_tag(delivery);
@@ -183,7 +183,7 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
     if (!is_free || !delivery(sequence).change(word, claimed)) return Look::kPassed;
     return give_up_corrupt(sequence, claimed);
   }
-  const auto lane = static_cast<uint32_t>(Membership::mix(header.key) % kLanes);
+  const uint32_t lane = Membership::lane_of(header.key);
   if (!is_free) {
     if (header.key != 0) blocked.add(lane);
     return header.key != 0 ? Look::kSkipped : Look::kPassed;

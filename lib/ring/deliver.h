@@ -8,7 +8,8 @@
 //             or go, messages that are returned) raises the group's epoch, and then everybody
 //             looks again from the head on.
 // Order       of a key: a message is claimed only after every earlier one of its lane, a group of
-//             keys, was seen acknowledged or is with us.
+//             keys, was seen acknowledged or is with us. A lane is one member's (groups.h), so
+//             members do not wait for each other but when they come and go.
 // Skipped     messages are those that are for another member. Who has nothing else to do takes
 //             those without a key after a moment.
 // Cost        an empty look one load; a message one locked instruction, and one more to
@@ -42,7 +43,7 @@ class Deliverer {
   void use_events() { has_events_ = true; }
 
  private:
-  static constexpr uint32_t kLanes = 256;
+  static constexpr uint32_t kLanes = Membership::kLanes;
   struct Lanes {
     uint64_t bits[kLanes / 64] = {};
     bool has(uint32_t lane) const { return (bits[lane / 64] >> (lane % 64) & 1) != 0; }

@@ -2,9 +2,8 @@
 // change of shared memory, so that the other consumer acts in the middle of a call.
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "include/elasticpool/ring.h"
@@ -97,6 +96,47 @@ TEST_F(ScaleOrder, BatchOfTheLoneOneWhileAnotherJoins) {
   }
   ep_ring_consumer_close(a, nullptr);
   ep_ring_consumer_close(b, nullptr);
+}
+
+// Who has a message of one key does not hold up another member with another.
+TEST_F(ScaleOrder, MembersDoNotWaitForEachOther) {
+  ep_ring_consumer* consumers[3] = {join("a"), join("b"), join("c")};
+  const Membership membership(7);
+  // Neighbours in many a hash table, and for different members.
+  const uint64_t first = key_for(0, 3);
+  for (uint64_t key = 1; key < 20000; ++key) {
+    if ((Membership::mix(key) - Membership::mix(first)) % 256 != 0) continue;
+    if (membership.rank_for(0, key) == 0) continue;
+    publish(first);
+    publish(key);
+    ep_ring_message held{};
+    ep_ring_message other{};
+    ASSERT_EQ(ep_ring_get(consumers[0], 0, &held), EP_RING_OK);
+    ep_ring_consumer* its_own = consumers[membership.rank_for(0, key)];
+    ASSERT_EQ(ep_ring_get(its_own, 0, &other), EP_RING_OK) << "key " << key;
+    ASSERT_EQ(ep_ring_ack(its_own, &other), EP_RING_OK);
+    ASSERT_EQ(ep_ring_ack(consumers[0], &held), EP_RING_OK);
+  }
+  for (ep_ring_consumer* consumer : consumers) ep_ring_consumer_close(consumer, nullptr);
+}
+
+// However many members: no one has two lanes more than another.
+TEST(Sharing, LanesAreDealtOutEvenly) {
+  for (uint32_t members = 1; members <= 48; ++members) {
+    const Membership membership((uint64_t{1} << members) - 1);
+    std::vector<uint32_t> rank_of_lane(Membership::kLanes, UINT32_MAX);
+    std::vector<uint32_t> lanes(members);
+    for (uint64_t key = 1; key < 100 * Membership::kLanes; ++key) {
+      const uint32_t rank = membership.rank_for(0, key);
+      uint32_t& known = rank_of_lane[Membership::lane_of(key)];
+      ASSERT_LT(rank, members);
+      ASSERT_TRUE(known == UINT32_MAX || known == rank);
+      if (known == UINT32_MAX) ++lanes[rank];
+      known = rank;
+    }
+    const auto [least, most] = std::minmax_element(lanes.begin(), lanes.end());
+    ASSERT_LE(*most - *least, 1U) << members << " members";
+  }
 }
 
 }  // namespace
