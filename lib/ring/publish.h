@@ -36,7 +36,7 @@ class Publisher {
   ep_ring_error make_room(uint64_t held);
   bool may_drop(uint32_t group, uint64_t sequence) const;
   void drop(uint32_t group, uint64_t sequence);
-  void tell_consumers(uint64_t first, uint64_t count, uint64_t key);
+  void tell_consumers(uint64_t first, uint64_t count, uint64_t keys);
   void look_at_groups(uint64_t epoch);
   void wait_for_room(uint64_t ns);
   void store_tail();

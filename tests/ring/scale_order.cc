@@ -120,6 +120,24 @@ TEST_F(ScaleOrder, MembersDoNotWaitForEachOther) {
   for (ep_ring_consumer* consumer : consumers) ep_ring_consumer_close(consumer, nullptr);
 }
 
+// Of a batch with keys the sleeper whose key it is must be woken, whoever is first in turn.
+TEST_F(ScaleOrder, BatchWithKeysWakesWhoItIsFor) {
+  ep_ring_consumer* consumers[3] = {join("a"), join("b"), join("c")};
+  auto& region = *reinterpret_cast<elasticpool::Region*>(ring);
+  const uint32_t group = elasticpool::find_group(region, elasticpool::name_text("g"));
+  region.group(group).sleepers.set_bits(7);  // as if they all slept
+  const ep_ring_label label{key_for(2, 3), 0};
+  const ep_ring_label labels[2] = {label, label};
+  ep_ring_buffer buffers[2];
+  for (ep_ring_buffer& buffer : buffers) {
+    ASSERT_EQ(ep_ring_reserve(producer, 64, 0, &buffer), EP_RING_OK);
+  }
+  size_t published = 0;
+  ASSERT_EQ(ep_ring_publish_batch(producer, buffers, 2, labels, 0, &published), EP_RING_OK);
+  EXPECT_EQ(region.group(group).sleepers.load_relaxed() & 4, 0U);
+  for (ep_ring_consumer* consumer : consumers) ep_ring_consumer_close(consumer, nullptr);
+}
+
 // However many members: no one has two lanes more than another.
 TEST(Sharing, LanesAreDealtOutEvenly) {
   for (uint32_t members = 1; members <= 48; ++members) {
