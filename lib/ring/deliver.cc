@@ -91,17 +91,13 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
                           bool may_steal, Lanes& blocked) const {
   const Region& region = handle_.region();
   const bool is_returned = is_of_lap(delivery, region.lap_of(sequence));
-  if (header.key != 0) {
-    if (membership_.rank_for(sequence, header.key) != rank_) return false;
-    return !blocked.has(Membership::lane_of(header.key));
+  if (header.key != 0 && blocked.has(Membership::lane_of(header.key))) return false;
+  // What was handed to somebody waits for him as long as he is there.
+  if (is_returned && is_at_work(region, delivery_tag(delivery))) {
+    return delivery_tag(delivery) == handle_.member.tag;
   }
-  if (is_returned) {
-    const Tag to = delivery_tag(delivery);
-    if (to == kNobody || to == handle_.member.tag || place_of(to) >= kMembersMax) return true;
-    const uint64_t word = region.member(place_of(to)).state.load_acquire();
-    return member_state(word) != MemberState::kLive ||
-           member_generation(word) != generation_of(to) || may_steal;
-  }
+  if (header.key != 0) return membership_.rank_for(sequence, header.key) == rank_;
+  if (is_returned) return true;
   if (membership_.count() <= 1 || membership_.rank_for(sequence, 0) == rank_) return true;
   return may_steal && ring_now_ns() - header.timestamp_ns > kStealAfterNs;
 }

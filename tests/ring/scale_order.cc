@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "include/elasticpool/ring.h"
@@ -53,6 +54,17 @@ class ScaleOrder : public ::testing::Test {
     ASSERT_EQ(ep_ring_reserve(producer, 64, 0, &buffer), EP_RING_OK);
     const ep_ring_label label{key, 0};
     ASSERT_EQ(ep_ring_publish(producer, &buffer, &label, 0, nullptr), EP_RING_OK);
+  }
+  // Everything that comes to it at the moment is acknowledged.
+  static void take_all(ep_ring_consumer* consumer, std::vector<ep_ring_message>* into) {
+    // What nobody takes within 20 us is anybody's: the first look may come too early.
+    for (int looks = 0; looks < 3; ++looks) {
+      ep_ring_message message;
+      while (ep_ring_get(consumer, 1, &message) == EP_RING_OK) {
+        if (into != nullptr) into->push_back(message);
+        ASSERT_EQ(ep_ring_ack(consumer, &message), EP_RING_OK);
+      }
+    }
   }
   // A key that is for the member of that rank of so many.
   static uint64_t key_for(uint32_t rank, uint32_t members) {
@@ -136,6 +148,55 @@ TEST_F(ScaleOrder, BatchWithKeysWakesWhoItIsFor) {
   ASSERT_EQ(ep_ring_publish_batch(producer, buffers, 2, labels, 0, &published), EP_RING_OK);
   EXPECT_EQ(region.group(group).sleepers.load_relaxed() & 4, 0U);
   for (ep_ring_consumer* consumer : consumers) ep_ring_consumer_close(consumer, nullptr);
+}
+
+// What a leaving consumer had goes to the one it names, in order, though others are idle and though
+// the keys would be theirs.
+TEST_F(ScaleOrder, LeavesItsMessagesToWhomItNames) {
+  for (const uint32_t heir : {0U, 1U, 2U}) {
+    ep_ring_consumer* consumers[4] = {join("a"), join("b"), join("c"), join("leaver")};
+    ep_ring_message had[64];
+    size_t had_count = 0;
+    const uint64_t keys[4] = {0, key_for(3, 4), 0, 0};
+    for (int i = 0; i < 128; ++i) publish(keys[i % 4]);
+    ASSERT_EQ(ep_ring_get_batch(consumers[3], 0, had, 64, &had_count), EP_RING_OK);
+    ASSERT_GE(had_count, 32U);
+    // The others have done theirs and are idle.
+    for (int i = 0; i < 3; ++i) take_all(consumers[i], nullptr);
+    const std::string name(1, static_cast<char>('a' + heir));
+    ep_ring_consumer_close(consumers[3], name.c_str());
+    std::vector<ep_ring_message> got;
+    for (uint32_t i = 0; i < 3; ++i) {
+      if (i != heir) take_all(consumers[i], &got);
+    }
+    EXPECT_EQ(got.size(), 0U) << "heir " << name;
+    got.clear();
+    take_all(consumers[heir], &got);
+    ASSERT_EQ(got.size(), had_count);
+    for (size_t i = 0; i < had_count; ++i) {
+      EXPECT_EQ(got[i].sequence, had[i].sequence);
+      EXPECT_EQ(got[i].deliveries, 2U);
+    }
+    for (int i = 0; i < 3; ++i) ep_ring_consumer_close(consumers[i], nullptr);
+  }
+}
+
+// An heir that leaves, too, passes it all on.
+TEST_F(ScaleOrder, AnHeirThatIsGoneHoldsUpNobody) {
+  ep_ring_consumer* a = join("a");
+  ep_ring_consumer* leaver = join("leaver");
+  for (int i = 0; i < 64; ++i) publish(i % 2 == 0 ? 0 : key_for(1, 2));
+  ep_ring_message had[64];
+  size_t had_count = 0;
+  ASSERT_EQ(ep_ring_get_batch(leaver, 0, had, 64, &had_count), EP_RING_OK);
+  ep_ring_consumer* heir = join("heir");
+  ep_ring_consumer_close(leaver, "heir");
+  take_all(a, nullptr);
+  ep_ring_consumer_close(heir, nullptr);
+  std::vector<ep_ring_message> got;
+  take_all(a, &got);
+  EXPECT_EQ(got.size(), had_count);
+  ep_ring_consumer_close(a, "nobody of that name");
 }
 
 // However many members: no one has two lanes more than another.
