@@ -69,7 +69,7 @@ ep_ring_error with_place(Region& region, Work work) {
   if (error != EP_RING_OK) return error;
   Pool pool(region, member.tag, elasticpool::kNobody, 0);
   const ep_ring_error result = work(member, pool);
-  elasticpool::leave_region(member, pool);
+  elasticpool::leave_region(member, pool, elasticpool::Leftovers::kNone);
   return result;
 }
 

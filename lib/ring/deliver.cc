@@ -30,7 +30,8 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_index_(group),
       group_(region.group(group)),
       group_word_(group_.state.load_ordered()),
-      epoch_(group_.epoch.load_ordered() - 1) {
+      epoch_(group_.epoch.load_ordered() - 1),
+      has_slabs_(private_bytes != 0) {
   // Not from the tail alone, which is late by as much as a publisher has in one batch: the head lags
   // by at most what one pass goes over, a ring.
   const uint64_t head = region.header().head.load_ordered();
@@ -131,6 +132,8 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   const uint32_t deliveries = next_delivery(delivery, lap);
   const uint64_t claimed = claimed_word(sequence, deliveries);
   if (!this->delivery(sequence).change(delivery, claimed)) return Look::kPassed;
+  if (sequence < claimed_first_) claimed_first_ = sequence;
+  if (sequence >= claimed_end_) claimed_end_ = sequence + 1;
   // All that may be read. Whether the block is what its header says is for who frees it.
   const uint64_t pool_bytes = region.payload_bytes_max();
   const bool is_right =
@@ -338,9 +341,36 @@ ep_ring_error Deliverer::hold(const ep_ring_message& message) {
     if (delivery(message.sequence).load_ordered() != claimed) return EP_RING_GONE;
     const uint64_t word = place.entry->holders.load_ordered();
     if (!is_held_as(word, message.sequence)) return EP_RING_GONE;
-    if (place.entry->holders.change(word, word | holder_bit(handle_.member.tag))) break;
+    const uint64_t bit = holder_bit(handle_.member.tag);
+    if ((word & bit) != 0) return EP_RING_OK;
+    if (place.entry->holders.change(word, word | bit)) break;
   }
+  if (held_count_ < kHeldKnown) held_[held_count_] = message.block;
+  if (held_count_ <= kHeldKnown) ++held_count_;
   return EP_RING_OK;
+}
+
+void Deliverer::forget_held(uint32_t block) {
+  // Once there were too many nobody knows which are left.
+  if (held_count_ > kHeldKnown) return;
+  for (uint32_t i = 0; i < held_count_; ++i) {
+    if (held_[i] != block) continue;
+    held_[i] = held_[--held_count_];
+    return;
+  }
+}
+
+// False: there may be more.
+bool Deliverer::unhold_all() {
+  if (held_count_ > kHeldKnown) return false;
+  const uint64_t bit = holder_bit(handle_.member.tag);
+  for (uint32_t i = 0; i < held_count_; ++i) {
+    BlockPlace place;
+    if (!handle_.pool.find(held_[i], &place)) return false;
+    place.entry->holders.clear_bits(bit);
+    handle_.reclaimer.free_if_unheld(held_[i], place);
+  }
+  return true;
 }
 
 ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
@@ -354,6 +384,7 @@ ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
     if (!is_held_as(word, message.sequence) || (word & bit) == 0) return EP_RING_GONE;
     if (place.entry->holders.change(word, word & ~bit)) break;
   }
+  forget_held(message.block);
   handle_.reclaimer.free_if_unheld(message.block, place);
   return EP_RING_OK;
 }
@@ -362,10 +393,12 @@ ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
 
 void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
   Region& region = handle_.region();
-  const uint64_t head = region.header().head.load_ordered();
-  for (uint64_t i = 0; i < region.geometry().slots; ++i) {
-    const uint64_t sequence = head + i;
-    if (sequence <= after) continue;
+  // By what we know ourselves: head and tail are hints.
+  const uint64_t slots = region.geometry().slots;
+  uint64_t sequence = claimed_end_ > slots ? claimed_end_ - slots : 0;
+  if (sequence < claimed_first_) sequence = claimed_first_;
+  if (sequence <= after) sequence = after + 1;
+  for (; sequence < claimed_end_; ++sequence) {
     SharedU64& word = delivery(sequence);
     const uint64_t value = word.load_ordered();
     if (!is_of_lap(value, region.lap_of(sequence)) || delivery_tag(value) != handle_.member.tag) {
@@ -378,7 +411,6 @@ void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
     word.change(value, delivery_word(DeliveryState::kReturned, to, region.lap_of(sequence),
                                      delivery_count(value)));
   }
-  stir_group(region, group_index_);
 }
 
 ep_ring_error Deliverer::checkpoint(uint64_t sequence) {
@@ -403,6 +435,7 @@ ep_ring_error Deliverer::recover(uint64_t* sequence) {
   const uint64_t checkpoint = handle_.member.record->checkpoint.load_relaxed();
   const uint64_t after = checkpoint == kNoCheckpoint ? 0 : checkpoint;
   return_messages(after, checkpoint != kNoCheckpoint, handle_.member.tag);
+  stir_group(handle_.region(), group_index_);
   *sequence = after + 1;
   return EP_RING_OK;
 }
@@ -415,7 +448,8 @@ ep_ring_error Deliverer::renew() {
 void Deliverer::close(Tag to) {
   handle_.member.record->checkpoint.store_release(kNoCheckpoint);
   if (handle_.member.is_live()) return_messages(0, false, to);
-  handle_.leave();
+  const bool has_none = !has_slabs_ && handle_.member.is_live() && unhold_all();
+  handle_.leave(has_none ? Leftovers::kNone : Leftovers::kSome);
 }
 
 }  // namespace elasticpool

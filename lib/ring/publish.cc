@@ -49,6 +49,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
   for (;;) {
     error = handle_.pool.reserve(bytes, &block, &place);
     if (EP_LIKELY(error == EP_RING_OK)) break;
+    if (error == EP_RING_CORRUPT) ++reserved_;  // it may be lost in between
     if (error != EP_RING_NO_MEMORY) return error;
     // More than there is, or messages that somebody must pass first.
     if (granules_of(bytes) > handle_.region().geometry().granules_max) return EP_RING_NO_MEMORY;
@@ -69,6 +70,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     wait_for_room(left);
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
   }
+  ++reserved_;
   *buffer = {handle_.region().payload(place.offset), bytes, place.capacity_bytes, block,
              place.slab_generation};
   return EP_RING_OK;
@@ -80,6 +82,7 @@ ep_ring_error Publisher::discard(const ep_ring_buffer& buffer) {
   BlockPlace place;
   if (!is_own(buffer, &place) || !handle_.pool.find(buffer.block, &place)) return EP_RING_INVALID;
   handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
+  --reserved_;
   return EP_RING_OK;
 }
 
@@ -315,6 +318,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
   store_tail();
   tell_consumers(first, *published, keys);
   published_ += *published;
+  reserved_ -= *published;
   handle_.member.record->messages.store_relaxed(published_);
   return *published == count ? EP_RING_OK : error;
 }

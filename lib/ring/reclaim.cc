@@ -209,11 +209,15 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
   // The header is read before its line may be exchanged.
   const bool is_whole = !is_wanted && attach_block(sequence, &block, &place);
   if (is_wanted || !prepare_line(sequence, helped)) {
-    slot.change(leaving, elasticpool::slot_word(helped ? SlotState::kHelped : SlotState::kFull,
-                                                member_.tag, lap));
+    const uint64_t back = elasticpool::slot_word(helped ? SlotState::kHelped : SlotState::kFull,
+                                                 member_.tag, lap);
+    if (!slot.change(leaving, back)) pool_.note_lost_block();
     return Outcome::kStop;
   }
-  if (!slot.change(leaving, empty_slot(lap + 1))) return Outcome::kStop;
+  if (!slot.change(leaving, empty_slot(lap + 1))) {
+    pool_.note_lost_block();
+    return Outcome::kStop;
+  }
   if (EP_LIKELY(is_whole)) {
     finish_own_block(block, place, sequence);
   } else {

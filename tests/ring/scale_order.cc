@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -17,12 +18,16 @@ namespace {
 
 std::function<void()>* in_between = nullptr;
 
+uint32_t steps_left = 1;
+
 void hook() {
-  if (in_between == nullptr) return;
+  if (in_between == nullptr || --steps_left != 0) return;
   std::function<void()>* once = in_between;
   in_between = nullptr;
   (*once)();
 }
+
+void print_fault(void*, const char* line) { printf("  %s\n", line); }
 
 class ScaleOrder : public ::testing::Test {
  protected:
@@ -98,6 +103,7 @@ TEST_F(ScaleOrder, BatchOfTheLoneOneWhileAnotherJoins) {
     b = join("b");
     ASSERT_EQ(ep_ring_get(b, 0, &of_b), EP_RING_OK);
   };
+  steps_left = 1;
   in_between = &join_and_take;
   ASSERT_EQ(ep_ring_get_batch(a, 0, of_a, 8, &count), EP_RING_OK);
   ASSERT_NE(b, nullptr);
@@ -197,6 +203,86 @@ TEST_F(ScaleOrder, AnHeirThatIsGoneHoldsUpNobody) {
   take_all(a, &got);
   EXPECT_EQ(got.size(), had_count);
   ep_ring_consumer_close(a, "nobody of that name");
+}
+
+// Who leaves in order leaves nothing behind, whatever it had, and without a look at every block.
+TEST_F(ScaleOrder, LeavesNoBlockBehind) {
+  for (const size_t held : {0U, 1U, 64U, 65U, 100U}) {
+    ep_ring_consumer* leaver = join("leaver");
+    for (int i = 0; i < 120; ++i) publish(0);
+    ep_ring_message messages[120];
+    size_t count = 0;
+    ASSERT_EQ(ep_ring_get_batch(leaver, 0, messages, 120, &count), EP_RING_OK);
+    ASSERT_EQ(count, 120U);
+    for (size_t i = 0; i < held; ++i) {
+      ASSERT_EQ(ep_ring_hold(leaver, &messages[i]), EP_RING_OK);
+      ASSERT_EQ(ep_ring_hold(leaver, &messages[i]), EP_RING_OK);  // one reference all the same
+    }
+    if (held > 1) {
+      ASSERT_EQ(ep_ring_unhold(leaver, &messages[held / 2]), EP_RING_OK);
+    }
+    ASSERT_EQ(ep_ring_ack_batch(leaver, messages, 110), EP_RING_OK);
+    ep_ring_consumer_close(leaver, nullptr);
+
+    ep_ring_consumer* other = join("other");
+    std::vector<ep_ring_message> got;
+    take_all(other, &got);
+    EXPECT_EQ(got.size(), 10U) << held << " held";
+    ep_ring_consumer_close(other, nullptr);
+    ASSERT_EQ(ep_ring_cleanup_before(ring, UINT64_MAX), EP_RING_OK);
+    // What a producer has reserved and cached goes with it.
+    ep_ring_buffer reserved;
+    ASSERT_EQ(ep_ring_reserve(producer, 100000, 0, &reserved), EP_RING_OK);
+    ASSERT_EQ(ep_ring_reserve(producer, 100, 0, &reserved), EP_RING_OK);
+    ep_ring_producer_close(producer);
+    ep_ring_stat stat;
+    ep_ring_read_stat(ring, &stat);
+    EXPECT_EQ(stat.pool_used_bytes, 0U) << held << " held";
+    EXPECT_EQ(stat.pool_cached_bytes, 0U);
+    EXPECT_EQ(stat.corruptions, 0U);
+    EXPECT_EQ(ep_ring_check(ring, print_fault, nullptr), 0U);
+    ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
+  }
+}
+
+// Fenced at any moment while it leaves: others kept blocks for it, which must go all the same.
+TEST_F(ScaleOrder, FencedWhileItLeavesNoBlockBehind) {
+  auto& region = *reinterpret_cast<elasticpool::Region*>(ring);
+  uint32_t fenced = 0;
+  for (uint32_t step = 0; step < 40; ++step) {
+    ep_ring_consumer* hung = join("hung");
+    for (int i = 0; i < 20; ++i) publish(0);
+    ep_ring_message messages[20];
+    size_t count = 0;
+    ASSERT_EQ(ep_ring_get_batch(hung, 0, messages, 20, &count), EP_RING_OK);
+    ASSERT_EQ(ep_ring_hold(hung, messages), EP_RING_OK);
+    std::function<void()> fence = [&] {
+      region.member(0).lease_until_ns.store_relaxed(1);
+      fenced += ep_ring_watch(ring);
+    };
+    if (step == 0) {
+      fence();
+      EXPECT_EQ(ep_ring_get(hung, 0, messages), EP_RING_FENCED);
+    } else {
+      steps_left = step;
+      in_between = &fence;
+    }
+    ep_ring_consumer_close(hung, nullptr);
+    in_between = nullptr;
+    ep_ring_consumer* other = join("other");
+    std::vector<ep_ring_message> got;
+    take_all(other, &got);
+    EXPECT_EQ(got.size(), 20U);
+    ep_ring_consumer_close(other, nullptr);
+    ASSERT_EQ(ep_ring_cleanup_before(ring, UINT64_MAX), EP_RING_OK);
+    ep_ring_producer_close(producer);
+    ep_ring_stat stat;
+    ep_ring_read_stat(ring, &stat);
+    EXPECT_EQ(stat.pool_used_bytes, 0U) << "step " << step;
+    EXPECT_EQ(ep_ring_check(ring, print_fault, nullptr), 0U) << "step " << step;
+    ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
+  }
+  EXPECT_GT(fenced, 20U);
 }
 
 // However many members: no one has two lanes more than another.
