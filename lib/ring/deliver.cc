@@ -221,8 +221,11 @@ Deliverer::Look Deliverer::look_at_skipped(ep_ring_message* message) {
 ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, size_t* count) {
   const uint32_t epoch = group_.epoch.load_acquire();
   if (EP_UNLIKELY(epoch != epoch_)) {
+    // From then on every look says so.
+    if (handle_.member.record->leave_wanted.load_relaxed() == leave_mark(handle_.member.tag)) {
+      return EP_RING_STOPPED;
+    }
     start_over(epoch);
-    if (handle_.member.record->leave_wanted.load_relaxed() != 0) return EP_RING_STOPPED;
   }
   // Once round the ring: more only where words are not right.
   const uint64_t end = scan_ + handle_.region().geometry().slots;

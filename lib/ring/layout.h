@@ -98,8 +98,8 @@ struct alignas(kLineBytes) MemberRecord {
   SharedU64 redelivered;
   // What others read often.
   alignas(kLineBytes) SharedU64 checkpoint;  // kNoCheckpoint: none
-  SharedU32 leave_wanted;
-  SharedU32 wake_count;  // a sleeping consumer waits on it
+  SharedU32 leave_wanted;                    // leave_mark() of who shall leave
+  SharedU32 wake_count;                      // a sleeping consumer waits on it
   // The message that it is publishing: whoever finds a slot claimed by it can finish that.
   alignas(kLineBytes) SharedLine intent;
 };

@@ -169,6 +169,7 @@ ep_ring_error Region::create(const char* name, const ep_ring_options& options, R
     errno = saved_errno;
     return error;
   }
+  made->name_ = name != nullptr ? strdup(name) : nullptr;
   *region = made;
   return EP_RING_OK;
 }
@@ -243,6 +244,7 @@ ep_ring_error Region::attach(const char* name, uint32_t flags, Region** region) 
   const int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno == EISDIR ? EP_RING_FOREIGN : error_of_errno();
   error = attach_fd(fd, flags, region);
+  if (error == EP_RING_OK) (*region)->name_ = strdup(name);
   const int saved_errno = errno;
   ::close(fd);
   errno = saved_errno;
@@ -265,6 +267,7 @@ ep_ring_error Region::remove(const char* name) {
 void Region::close(Region* region) {
   if (region->base_ != nullptr) munmap(region->base_, region->geometry_.end);
   if (region->fd_ >= 0) ::close(region->fd_);
+  free(region->name_);
   region->~Region();
   free(region);
 }

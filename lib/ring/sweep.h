@@ -33,8 +33,8 @@ enum class Leftovers {
   kNone,  // it gave back every message, reference and reservation
   kSome
 };
-// Frees the place of `me`: closing a handle. Works for a fenced one, too: that is swept whole, since
-// others may have kept blocks for it meanwhile.
+// Frees the place of `me`: closing a handle. Works for a fenced one, too: that is swept whole,
+// since others may have kept blocks for it meanwhile.
 void leave_region(Member& me, Pool& pool, Leftovers leftovers);
 
 // Finishes the publication that a slot's claimant left; false: there is nothing to finish.
