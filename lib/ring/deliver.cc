@@ -161,6 +161,21 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   return Look::kTaken;
 }
 
+// Told from the key alone, without a look at the whole header: most of what a member of many sees.
+// The sequence was read before. A key that is scribbled over makes it somebody's all the same,
+// who finds out; that of a message to come means that this one is gone, and needs no order.
+bool Deliverer::is_for_another(uint64_t sequence, uint64_t delivery, const SharedLine& line,
+                               Lanes& blocked) const {
+  // Who something was returned to is a longer story.
+  if (membership_.count() <= 1 || is_of_lap(delivery, handle_.region().lap_of(sequence))) {
+    return false;
+  }
+  const uint64_t key = line.words[kHeaderKeyWord].load_relaxed();
+  if (membership_.rank_for(sequence, key) == rank_) return false;
+  if (key != 0) blocked.add(Membership::lane_of(key));
+  return true;
+}
+
 Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blocked,
                                    ep_ring_message* message) {
   Region& region = handle_.region();
@@ -175,6 +190,7 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
                    delivery_tag(word) == handle_.member.tag)) {
     return Look::kPassed;
   }
+  if (is_free && !may_steal && is_for_another(sequence, word, line, blocked)) return Look::kSkipped;
   MessageHeader header;
   if (!open_header(line, sequence, &header)) {
     if (line.words[0].load_acquire() != sequence) return Look::kPassed;

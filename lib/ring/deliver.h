@@ -58,6 +58,8 @@ class Deliverer {
   Look look_without_line(uint64_t sequence, uint64_t line_sequence);
   bool is_for_us(uint64_t sequence, uint64_t delivery, const MessageHeader& header, bool may_steal,
                  Lanes& blocked) const;
+  bool is_for_another(uint64_t sequence, uint64_t delivery, const SharedLine& line,
+                      Lanes& blocked) const;
   Look claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
              ep_ring_message* message);
   Look look_at_skipped(ep_ring_message* message);

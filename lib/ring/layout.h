@@ -75,6 +75,7 @@ struct MessageHeader {
   uint32_t checksum;  // CRC32C of all but itself, the sequence last
 };
 inline constexpr size_t kHeaderWords = sizeof(MessageHeader) / sizeof(uint64_t);
+inline constexpr size_t kHeaderKeyWord = offsetof(MessageHeader, key) / sizeof(uint64_t);
 static_assert(sizeof(MessageHeader) == kLineBytes);
 
 struct alignas(kLineBytes) SharedLine {
