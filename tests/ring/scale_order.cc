@@ -1,8 +1,11 @@
 // Who gets which message while members come, in steps of one thread: a hook runs before a chosen
 // change of shared memory, so that the other consumer acts in the middle of a call.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -70,6 +73,18 @@ class ScaleOrder : public ::testing::Test {
         ASSERT_EQ(ep_ring_ack(consumer, &message), EP_RING_OK);
       }
     }
+  }
+  // Nothing is in the pool, and no word is wrong. The producer is another one then.
+  void expect_empty(const std::string& when) {
+    ASSERT_EQ(ep_ring_cleanup_before(ring, UINT64_MAX), EP_RING_OK);
+    ep_ring_producer_close(producer);
+    ep_ring_stat stat;
+    ep_ring_read_stat(ring, &stat);
+    EXPECT_EQ(stat.pool_used_bytes, 0U) << when;
+    EXPECT_EQ(stat.pool_cached_bytes, 0U) << when;
+    EXPECT_EQ(stat.corruptions, 0U) << when;
+    EXPECT_EQ(ep_ring_check(ring, print_fault, nullptr), 0U) << when;
+    ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
   }
   // A key that is for the member of that rank of so many.
   static uint64_t key_for(uint32_t rank, uint32_t members) {
@@ -229,19 +244,11 @@ TEST_F(ScaleOrder, LeavesNoBlockBehind) {
     take_all(other, &got);
     EXPECT_EQ(got.size(), 10U) << held << " held";
     ep_ring_consumer_close(other, nullptr);
-    ASSERT_EQ(ep_ring_cleanup_before(ring, UINT64_MAX), EP_RING_OK);
     // What a producer has reserved and cached goes with it.
     ep_ring_buffer reserved;
     ASSERT_EQ(ep_ring_reserve(producer, 100000, 0, &reserved), EP_RING_OK);
     ASSERT_EQ(ep_ring_reserve(producer, 100, 0, &reserved), EP_RING_OK);
-    ep_ring_producer_close(producer);
-    ep_ring_stat stat;
-    ep_ring_read_stat(ring, &stat);
-    EXPECT_EQ(stat.pool_used_bytes, 0U) << held << " held";
-    EXPECT_EQ(stat.pool_cached_bytes, 0U);
-    EXPECT_EQ(stat.corruptions, 0U);
-    EXPECT_EQ(ep_ring_check(ring, print_fault, nullptr), 0U);
-    ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
+    expect_empty(std::to_string(held) + " held");
   }
 }
 
@@ -274,15 +281,78 @@ TEST_F(ScaleOrder, FencedWhileItLeavesNoBlockBehind) {
     take_all(other, &got);
     EXPECT_EQ(got.size(), 20U);
     ep_ring_consumer_close(other, nullptr);
-    ASSERT_EQ(ep_ring_cleanup_before(ring, UINT64_MAX), EP_RING_OK);
-    ep_ring_producer_close(producer);
-    ep_ring_stat stat;
-    ep_ring_read_stat(ring, &stat);
-    EXPECT_EQ(stat.pool_used_bytes, 0U) << "step " << step;
-    EXPECT_EQ(ep_ring_check(ring, print_fault, nullptr), 0U) << "step " << step;
-    ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
+    expect_empty("step " + std::to_string(step));
   }
   EXPECT_GT(fenced, 20U);
+}
+
+// A process that dies at any change of memory while it leaves: others get what it had, nothing
+// stays behind.
+TEST_F(ScaleOrder, KilledAtEveryStepOfLeaving) {
+  bool is_over = false;
+  uint32_t step = 0;
+  for (step = 1; !is_over; ++step) {
+    for (int i = 0; i < 20; ++i) publish(i % 3 == 0 ? 0 : static_cast<uint64_t>(i));
+    const pid_t child = fork();
+    if (child == 0) {
+      ep_ring_consumer* leaver = join("leaver");
+      ep_ring_producer* own = nullptr;
+      ep_ring_buffer buffer;
+      ep_ring_message messages[20];
+      size_t count = 0;
+      if (ep_ring_producer_open(ring, &own) != EP_RING_OK ||
+          ep_ring_reserve(own, 64, 0, &buffer) != EP_RING_OK ||
+          ep_ring_discard(own, &buffer) != EP_RING_OK ||
+          ep_ring_get_batch(leaver, 0, messages, 20, &count) != EP_RING_OK || count != 20 ||
+          ep_ring_hold(leaver, messages) != EP_RING_OK ||
+          ep_ring_ack_batch(leaver, messages, 10) != EP_RING_OK) {
+        _exit(1);
+      }
+      std::function<void()> die = [] { kill(getpid(), SIGKILL); };
+      steps_left = step;
+      in_between = &die;
+      ep_ring_consumer_close(leaver, nullptr);
+      ep_ring_producer_close(own);
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    is_over = WIFEXITED(status);
+    ASSERT_TRUE(!is_over || WEXITSTATUS(status) == 0);
+    ep_ring_watch(ring);
+    ep_ring_consumer* other = join("other");
+    std::vector<ep_ring_message> got;
+    take_all(other, &got);
+    EXPECT_EQ(got.size(), 10U) << "step " << step;
+    ep_ring_consumer_close(other, nullptr);
+    expect_empty("step " + std::to_string(step));
+  }
+  printf("  killed at each of %u steps\n", step - 2);
+  EXPECT_GT(step, 20U);
+}
+
+// A key that was scribbled over makes the message somebody's, who finds out; it holds up nobody.
+TEST_F(ScaleOrder, ScribbledKeyIsFound) {
+  ep_ring_consumer* a = join("a");
+  ep_ring_consumer* b = join("b");
+  auto& region = *reinterpret_cast<elasticpool::Region*>(ring);
+  for (const uint64_t key : {uint64_t{0}, key_for(0, 2), key_for(1, 2)}) {
+    for (const uint64_t scribbled : {uint64_t{0}, key_for(0, 2), key_for(1, 2)}) {
+      if (key == scribbled) continue;
+      publish(key);
+      const uint64_t sequence = region.header().tail.load_ordered() - 1;
+      region.line(region.slot_of(sequence))
+          .words[elasticpool::kHeaderKeyWord]
+          .store_release(scribbled);
+      ep_ring_message message;
+      const int first = ep_ring_get(a, 0, &message);
+      const int second = ep_ring_get(b, 0, &message);
+      EXPECT_TRUE((first == EP_RING_CORRUPT) != (second == EP_RING_CORRUPT))
+          << key << " became " << scribbled << ": " << first << ' ' << second;
+    }
+  }
+  ep_ring_consumer_close(a, nullptr);
+  ep_ring_consumer_close(b, nullptr);
 }
 
 // However many members: no one has two lanes more than another.
