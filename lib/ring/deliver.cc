@@ -32,8 +32,8 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_word_(group_.state.load_ordered()),
       epoch_(group_.epoch.load_ordered() - 1),
       has_slabs_(private_bytes != 0) {
-  // Not from the tail alone, which is late by as much as a publisher has in one batch: the head lags
-  // by at most what one pass goes over, a ring.
+  // Not from the tail alone, which is late by as much as a publisher has in one batch: the head
+  // lags by at most what one pass goes over, a ring.
   const uint64_t head = region.header().head.load_ordered();
   const uint64_t tail = region.header().tail.load_ordered();
   verify_until_ = (head > tail ? head : tail) + 2 * region.geometry().slots;
@@ -104,9 +104,9 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
 }
 
 // The group may have come while this message was on its way out. Who takes it out looks at the
-// groups again before he goes on. One who was stopped or died there does not, and what the word says
-// may not be true at all: so we wait a moment only, then the message stays, and his emptying the
-// slot is refused.
+// groups again before he goes on. One who was stopped or died there does not, and what the word
+// says may not be true at all: so we wait a moment only, then the message stays, and his emptying
+// the slot is refused.
 bool Deliverer::is_still_there(uint64_t sequence) const {
   constexpr unsigned kSpins = 1000;
   const Region& region = handle_.region();

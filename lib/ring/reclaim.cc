@@ -121,8 +121,7 @@ bool Reclaimer::exchange_line(uint64_t sequence, uint32_t mapped) {
     if (region_.spare(i).load_relaxed() != 0 || !region_.spare(i).change(0, taken)) continue;
     store_header_body(region_.line_at(slots + i), message);
     store_header_sequence(region_.line_at(slots + i), message.sequence);
-    if (region_.line_map(region_.slot_of(sequence))
-            .change(mapped, next_line_word(mapped, i + 1))) {
+    if (region_.line_map(region_.slot_of(sequence)).change(mapped, next_line_word(mapped, i + 1))) {
       return true;
     }
     region_.spare(i).change(taken, 0);
@@ -209,8 +208,8 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
   // The header is read before its line may be exchanged.
   const bool is_whole = !is_wanted && attach_block(sequence, &block, &place);
   if (is_wanted || !prepare_line(sequence, helped)) {
-    const uint64_t back = elasticpool::slot_word(helped ? SlotState::kHelped : SlotState::kFull,
-                                                 member_.tag, lap);
+    const uint64_t back =
+        elasticpool::slot_word(helped ? SlotState::kHelped : SlotState::kFull, member_.tag, lap);
     if (!slot.change(leaving, back)) pool_.note_lost_block();
     return Outcome::kStop;
   }

@@ -2,9 +2,9 @@
 //
 // Threads     any, of any process; not from within another such lock.
 // Invariant   the word says who holds it, by tag: a holder that died, was fenced or whose lease is
-//             over loses it to whoever waits. So what is done under it must stand being broken off at any step, and
-//             must not rely on it for what would do harm (changes of ownership expect what was
-//             there).
+//             over loses it to whoever waits. So what is done under it must stand being broken off
+//             at any step, and must not rely on it for what would do harm (changes of ownership
+//             expect what was there).
 // Bound       nobody waits longer than a lease: the word may have been scribbled over.
 // Cost        one change; while somebody holds it, a look a millisecond.
 #pragma once

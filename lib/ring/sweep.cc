@@ -173,9 +173,9 @@ bool Sweep::is_in_slot(uint32_t block, uint32_t low) const {
          open_header(region_.line(slot), sequence, &header) && header.block == block;
 }
 
-// Of a detached block, which nobody can begin to hold: bits of consumers that are not there. A sweep
-// that was stopped in keep_block() sets one late; and who dies between giving up the last one and
-// freeing the block leaves none at all.
+// Of a detached block, which nobody can begin to hold: bits of consumers that are not there. A
+// sweep that was stopped in keep_block() sets one late; and who dies between giving up the last one
+// and freeing the block leaves none at all.
 void Sweep::clear_lost_holders(const BlockPlace& place) {
   const uint64_t holders = place.entry->holders.load_ordered();
   uint64_t lost = 0;
