@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <vector>
 
 #include "scale_world.h"
@@ -24,6 +25,8 @@ struct Load {
   uint64_t pause_ns;  // of the producer after 32 messages
   uint32_t batch_ns;  // of a consumer for up to 16
 };
+
+void PrintTo(const Load& load, std::ostream* out) { *out << load.text; }
 
 class ScaleShare : public ::testing::TestWithParam<Load> {
  protected:
