@@ -244,6 +244,11 @@ TEST_F(ScaleOrder, LeavesNoBlockBehind) {
     take_all(other, &got);
     EXPECT_EQ(got.size(), 10U) << held << " held";
     ep_ring_consumer_close(other, nullptr);
+    // Before anybody else is swept, who would find what it left.
+    ASSERT_EQ(ep_ring_cleanup_before(ring, UINT64_MAX), EP_RING_OK);
+    ep_ring_stat stat;
+    ep_ring_read_stat(ring, &stat);
+    EXPECT_EQ(stat.pool_used_bytes, 0U) << held << " held";
     // What a producer has reserved and cached goes with it.
     ep_ring_buffer reserved;
     ASSERT_EQ(ep_ring_reserve(producer, 100000, 0, &reserved), EP_RING_OK);
