@@ -2,6 +2,7 @@
 // the user did wrong, or what cannot be read, is a CommandError: one line, exit code 2.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -35,6 +36,25 @@ int options_command(bool as_json);
 // `file`: a report of MEMPOOL_STATS=json; "-" is standard input.
 int stats_command(const std::string& file);
 int version_command();
+
+struct RingRequest {
+  static constexpr uint64_t kFromLast = UINT64_MAX;
+
+  std::string name;  // without a slash: of /dev/shm; else a path
+  bool as_json = false;
+  double interval_s = 0;      // stat: between its two looks; 0: one look, no rates
+  uint64_t count = 0;         // tail: messages; 0: no end
+  uint64_t from = kFromLast;  // tail: a sequence, or the last few that are held
+  bool no_follow = false;     // tail: what is there now
+  bool stale = false;         // rm: all that nobody uses
+  bool force = false;         // rm: one that is used, too
+};
+int ring_ls_command(const RingRequest& request);
+int ring_stat_command(const RingRequest& request);
+int ring_tail_command(const RingRequest& request);
+// 1 where there are faults.
+int ring_check_command(const RingRequest& request);
+int ring_rm_command(const RingRequest& request);
 
 // The library's file: `wanted` if it is not empty, else the one that was installed, or built, with
 // this program.

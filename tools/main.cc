@@ -85,6 +85,44 @@ void add_others(CLI::App& app, Action& action) {
   version->callback([&action] { action = version_command; });
 }
 
+void add_ring_looks(CLI::App& ring, RingRequest& request, Action& action) {
+  CLI::App* ls = ring.add_subcommand("ls", "List the rings in shared memory");
+  ls->add_flag("--json", request.as_json, "As JSON");
+  ls->callback([&] { action = [&] { return ring_ls_command(request); }; });
+  CLI::App* stat = ring.add_subcommand("stat", "Show the figures of a ring");
+  stat->add_option("NAME", request.name, "The ring")->required()->type_name("");
+  stat->add_flag("--json", request.as_json, "As JSON");
+  stat->add_option("--interval", request.interval_s, "Look twice, and show rates between the looks")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.01, 86400.0));
+  stat->callback([&] { action = [&] { return ring_stat_command(request); }; });
+  CLI::App* tail = ring.add_subcommand("tail", "Follow the messages, without taking them");
+  tail->add_option("NAME", request.name, "The ring")->required()->type_name("");
+  tail->add_option("--count", request.count, "End after that many messages")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  tail->add_option("--from", request.from, "Begin there, not with the last ten")->type_name("SEQ");
+  tail->add_flag("--no-follow", request.no_follow, "End with what is there now");
+  tail->callback([&] { action = [&] { return ring_tail_command(request); }; });
+}
+
+void add_ring(CLI::App& app, Action& action) {
+  static RingRequest request;
+  CLI::App* ring = app.add_subcommand("ring", "Look into the rings of libelasticpool-ring.so");
+  ring->require_subcommand(1);
+  ring->footer("NAME is a name in shared memory, or a path with a slash in it.");
+  add_ring_looks(*ring, request, action);
+  CLI::App* check = ring->add_subcommand("check", "Check every word of a ring");
+  check->add_option("NAME", request.name, "The ring")->required()->type_name("");
+  check->add_flag("--json", request.as_json, "As JSON");
+  check->callback([&action] { action = [] { return ring_check_command(request); }; });
+  CLI::App* rm = ring->add_subcommand("rm", "Remove rings that nobody uses");
+  CLI::Option* name = rm->add_option("NAME", request.name, "The ring")->type_name("");
+  rm->add_flag("--stale", request.stale, "All in shared memory that nobody uses")->excludes(name);
+  rm->add_flag("--force", request.force, "Also one that is used, or cannot be read")->needs(name);
+  rm->callback([&action] { action = [] { return ring_rm_command(request); }; });
+}
+
 int run_main(int argc, char** argv) {
   CLI::App app("The elasticpool memory allocator", "elasticpool");
   const int before_mark = count_before_mark(argc, argv);
@@ -93,6 +131,7 @@ int run_main(int argc, char** argv) {
   app.require_subcommand(1);
   add_run(app, from_mark, action);
   add_others(app, action);
+  add_ring(app, action);
   try {
     app.parse(before_mark, argv);
     return action();

@@ -265,7 +265,7 @@ constexpr const char* kToolPage = R"(.Dd November 21, 2026
 .Os elasticpool )" EP_VERSION_STRING R"(
 .Sh NAME
 .Nm elasticpool
-.Nd run programs under the elasticpool allocator
+.Nd run programs under the elasticpool allocator, look into rings
 .Sh SYNOPSIS
 .Nm
 .Cm run
@@ -281,6 +281,31 @@ constexpr const char* kToolPage = R"(.Dd November 21, 2026
 .Nm
 .Cm stats
 .Ar file
+.Nm
+.Cm ring ls
+.Op Fl -json
+.Nm
+.Cm ring stat
+.Op Fl -json
+.Op Fl -interval Ar seconds
+.Ar name
+.Nm
+.Cm ring tail
+.Op Fl -count Ar n
+.Op Fl -from Ar sequence
+.Op Fl -no-follow
+.Ar name
+.Nm
+.Cm ring check
+.Op Fl -json
+.Ar name
+.Nm
+.Cm ring rm
+.Op Fl -force
+.Ar name
+.Nm
+.Cm ring rm
+.Fl -stale
 .Nm
 .Cm version
 .Sh DESCRIPTION
@@ -330,16 +355,62 @@ is standard input.
 .It Cm version
 prints the version.
 .El
+.Ss Rings
+.Cm ring
+looks into the regions of
+.Pa libelasticpool\-ring.so.0 ,
+by which processes hand each other messages.
+A
+.Ar name
+without a slash is one in shared memory,
+.Pa /dev/shm/ Ns Ar name Ns Pa .ring ;
+with one it is a path.
+Whoever looks takes no message and cannot write to one; he does give back what dead processes held,
+as everybody does who attaches.
+.Bl -tag -width Ds
+.It Cm ls
+lists the rings in shared memory: the memory that they take, how much of their pool is used, the
+messages held, producers and consumers, and whether a process is attached (alive) or none (stale).
+.It Cm stat
+shows one: its pool, its messages from the oldest (head) to the next to come (tail); of each group
+how far it lags and what it dropped; of each producer and consumer its process, its messages and its
+checkpoint; deaths, redeliveries and corruptions.
+With
+.Fl -interval
+it looks twice, and adds what happened per second between the looks.
+.It Cm tail
+prints the last ten messages, or those from
+.Ar sequence
+on, and then what comes, one a line, until it is interrupted or
+.Ar n
+are printed; with
+.Fl -no-follow
+it ends with what is there.
+The bytes that a message begins with are shown as text where all of them can be printed, else in
+hex.
+.It Cm check
+checks every word and prints one line for each fault.
+Of a ring that is used it reports only what looks wrong several times.
+.It Cm rm
+removes a ring that no process is attached to, with what it holds; with
+.Fl -stale
+all such rings in shared memory.
+.Fl -force
+removes the name of one that is used, too: who is attached goes on, and nobody finds it any more.
+.El
 .Sh EXIT STATUS
 .Cm run
 has that of the command; 127 when there is no such command, 126 when it cannot be run.
-Otherwise 0, or 2 for arguments or a file that
+.Cm ring check
+has 1 when there are faults.
+Otherwise 0, or 2 for arguments, a ring or a file that
 .Nm
 cannot make sense of; then one line on standard error says why.
 .Sh EXAMPLES
 .Dl $ elasticpool run \-\-stats \-\- redis\-server \-\-port 7000
 .Dl $ elasticpool run \-\-json report.json \-o RETAIN=0 \-\- sort big.txt
 .Dl $ elasticpool stats report.json
+.Dl $ elasticpool ring stat \-\-interval 1 orders
 .Sh SEE ALSO
 .Xr elasticpool 3 ,
 .Xr ld.so 8

@@ -10,6 +10,7 @@
 #include "ring/inspect.h"
 #include "ring/publish.h"
 #include "ring/region.h"
+#include "ring/region_file.h"
 #include "ring/visit.h"
 
 #define EP_EXPORT extern "C" __attribute__((visibility("default")))
@@ -86,7 +87,7 @@ EP_EXPORT const char* ep_ring_strerror(int error) noexcept {
       "a ring or consumer of that name exists",
       "there is no ring or group of that name",
       "permission denied",
-      "no place is left for a further producer, consumer or group",
+      "no place is left for a further producer, consumer or group, or it is used",
       "the lease ran out and others took over: close the handle",
       "the message is not with this consumer any more",
       "the consumer is asked to leave",
@@ -137,6 +138,24 @@ EP_EXPORT void ep_ring_detach(ep_ring* ring) noexcept {
 }
 
 EP_EXPORT int ep_ring_remove(const char* name) noexcept { return Region::remove(name); }
+
+EP_EXPORT int ep_ring_remove_stale(const char* name) noexcept {
+  ep_ring* ring = nullptr;
+  int error = ep_ring_attach(name, EP_RING_READ_ONLY_PAYLOADS, &ring);
+  if (error != EP_RING_OK) return error;
+  // A process may have closed the descriptor and be at work all the same.
+  error = elasticpool::has_live_members(*region_of(ring)) ? EP_RING_BUSY
+                                                          : region_of(ring)->remove_alone(name);
+  const int saved_errno = errno;
+  ep_ring_detach(ring);
+  errno = saved_errno;
+  return error;
+}
+
+EP_EXPORT bool ep_ring_is_used(ep_ring* ring) noexcept {
+  return elasticpool::is_attached_elsewhere(ep_ring_fd(ring)) ||
+         elasticpool::has_live_members(*region_of(ring));
+}
 
 EP_EXPORT unsigned ep_ring_watch(ep_ring* ring) noexcept {
   return elasticpool::watch_now(*region_of(ring));

@@ -105,7 +105,8 @@ void Check::check_deliveries(uint64_t sequence) {
 
 void Check::check_slot(uint64_t slot, uint64_t word) {
   const uint64_t sequence = region_.sequence_of(slot, slot_lap(word), near_);
-  if (slot_state(word) == SlotState::kClaimed || is_leaving(slot_state(word))) {
+  const bool is_written = region_.line(slot).words[0].load_acquire() == sequence;
+  if (slot_state(word) == SlotState::kClaimed && !is_written) {
     if (!is_known(slot_tag(word))) {
       fault("slot %" PRIu64 ": in work by a member that is not there", slot);
     }
@@ -138,8 +139,7 @@ void Check::check_slots() {
   for (uint64_t slot = 0; slot < region_.geometry().slots; ++slot) {
     const uint64_t word = region_.slot_word(slot).load_acquire();
     if (slot_state(word) == SlotState::kEmpty) continue;
-    if (static_cast<uint32_t>(slot_state(word)) >
-        static_cast<uint32_t>(SlotState::kLeavingHelped)) {
+    if (static_cast<uint32_t>(slot_state(word)) > static_cast<uint32_t>(SlotState::kPublished)) {
       fault("slot %" PRIu64 ": its state is none", slot);
       continue;
     }

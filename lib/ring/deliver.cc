@@ -63,10 +63,12 @@ Deliverer::Look Deliverer::look_without_line(uint64_t sequence, uint64_t line_se
   const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
   if (ahead > 0) return Look::kPassed;
-  if (ahead < 0 || !is_published(slot_state(word))) return Look::kNothing;
-  if (is_helped(slot_state(word)) && is_line_written(region, sequence, LineWriters::kOfThis)) {
+  if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Look::kNothing;
+  // Its publisher, or who helps that, is about to write it.
+  if (slot_state(word) == SlotState::kClaimed && !is_at_work(region, slot_tag(word))) {
     return Look::kNothing;
   }
+  if (is_line_written(region, sequence, LineWriters::kOfThis)) return Look::kNothing;
   // Between our looks its line may have been exchanged, or the slot gone on.
   if (region.line(region.slot_of(sequence)).words[0].load_acquire() == sequence ||
       region.slot_word(region.slot_of(sequence)).load_ordered() != word) {
@@ -103,26 +105,12 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
   return may_steal && ring_now_ns() - header.timestamp_ns > kStealAfterNs;
 }
 
-// The group may have come while this message was on its way out. Who takes it out looks at the
-// groups again before he goes on. One who was stopped or died there does not, and what the word
-// says may not be true at all: so we wait a moment only, then the message stays, and his emptying
-// the slot is refused.
+// The group may have come while this message was on its way out. Who takes it out is refused from
+// the group's creation on, so what is in its slot now stays until the group has passed it.
 bool Deliverer::is_still_there(uint64_t sequence) const {
-  constexpr unsigned kSpins = 1000;
   const Region& region = handle_.region();
-  SharedU64& slot = region.slot_word(region.slot_of(sequence));
-  const uint32_t lap = region.lap_of(sequence);
-  for (unsigned i = 0;; ++i) {
-    const uint64_t word = slot.load_ordered();
-    if (slot_lap(word) != lap) return false;
-    if (!is_leaving(slot_state(word))) return true;
-    if (i >= kSpins || !is_at_work(region, slot_tag(word))) {
-      slot.change(word,
-                  slot_word(is_helped(slot_state(word)) ? SlotState::kHelped : SlotState::kFull,
-                            handle_.member.tag, lap));
-    }
-    pause_cpu();
-  }
+  const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
+  return slot_lap(word) == region.lap_of(sequence) && slot_state(word) != SlotState::kEmpty;
 }
 
 Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,

@@ -162,7 +162,7 @@ void Rebuild::reset_slots() {
   for (uint64_t i = 0; i < kept_count_; ++i) {
     const uint64_t sequence = kept_[i].sequence;
     region_.slot_word(region_.slot_of(sequence))
-        .store_relaxed(slot_word(SlotState::kFull, kNobody, region_.lap_of(sequence)));
+        .store_relaxed(slot_word(SlotState::kPublished, kNobody, region_.lap_of(sequence)));
   }
   region_.header().head.store_relaxed(kept_count_ != 0 ? kept_[0].sequence : end_);
   region_.header().tail.store_relaxed(end_);

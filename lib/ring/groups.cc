@@ -27,8 +27,33 @@ uint64_t start_of(const Region& region, const ep_ring_group_options& options) {
   return region.header().head.load_ordered();
 }
 
-void settle(Region& region, uint32_t index, uint64_t joining,
+// Whoever looked at the groups before this one came and is about to empty a slot expects its word:
+// it is another from now on. (A creator's tag is never used for two groups.)
+void confirm_slots(const Member& creator) {
+  constexpr unsigned kTries = 8;
+  const Region& region = *creator.region;
+  // order[ring-join]: the new epoch before the slots are looked at; a reclaimer looks at a slot's word
+  // and line before the epoch
+  full_fence();
+  for (uint64_t slot = 0; slot < region.geometry().slots; ++slot) {
+    for (unsigned i = 0; i < kTries; ++i) {
+      const uint64_t word = region.slot_word(slot).load_ordered();
+      const uint64_t sequence = region.line(slot).words[0].load_ordered();
+      // Not published yet: who takes it out looks at its line first, hence later than this.
+      if (slot_state(word) == SlotState::kEmpty || region.slot_of(sequence) != slot ||
+          region.lap_of(sequence) != slot_lap(word)) {
+        break;
+      }
+      const SlotState state =
+          slot_state(word) == SlotState::kHelped ? SlotState::kHelped : SlotState::kPublished;
+      if (region.slot_word(slot).change(word, slot_word(state, creator.tag, slot_lap(word)))) break;
+    }
+  }
+}
+
+void settle(const Member& creator, uint32_t index, uint64_t joining,
             const ep_ring_group_options& options) {
+  Region& region = *creator.region;
   GroupRecord& group = region.group(index);
   group.policy.store_relaxed(options.policy);
   group.members.store_relaxed(0);
@@ -36,6 +61,7 @@ void settle(Region& region, uint32_t index, uint64_t joining,
   group.dropped.store_relaxed(0);
   group.redeliveries.store_relaxed(0);
   clear_deliveries(region, index, group_generation(joining));
+  confirm_slots(creator);
   group.start_sequence.store_relaxed(start_of(region, options));
   group.state.change(joining, group_word(GroupState::kActive, group_generation(joining)));
 }
@@ -73,7 +99,7 @@ ep_ring_error create_group(Member& creator, const NameText& name,
     if (!group.state.change(word, joining)) continue;
     group.name.set(name);
     region.header().groups_epoch.add_ordered(1);
-    settle(region, i, joining, options);
+    settle(creator, i, joining, options);
     *index = i;
     return EP_RING_OK;
   }

@@ -137,15 +137,28 @@ bool read_member(Region& region, uint32_t index, ep_ring_member_stat* stat) {
   return false;
 }
 
-ep_ring_error peek(Region& region, uint64_t sequence, ep_ring_message* message) {
-  MessageHeader header;
-  const SharedLine& line = region.line(region.slot_of(sequence));
-  if (line.words[0].load_acquire() != sequence) return EP_RING_GONE;
-  const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
-  if (slot_lap(word) != region.lap_of(sequence) || slot_state(word) == SlotState::kEmpty) {
-    return EP_RING_GONE;
+bool has_live_members(const Region& region) {
+  for (uint32_t place = 0; place < kMembersMax; ++place) {
+    if (member_state(region.member(place).state.load_acquire()) == MemberState::kLive) return true;
   }
-  if (!open_header(line, sequence, &header)) return EP_RING_CORRUPT;
+  return false;
+}
+
+ep_ring_error peek(Region& region, uint64_t sequence, ep_ring_message* message) {
+  if (sequence < kFirstSequence) return EP_RING_GONE;
+  const uint64_t slot = region.slot_of(sequence);
+  const uint64_t word = region.slot_word(slot).load_ordered();
+  const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
+  if (ahead > 0) return EP_RING_GONE;
+  if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return EP_RING_EMPTY;
+  MessageHeader header;
+  if (!open_header(region.line(slot), sequence, &header)) {
+    // Who publishes, for himself or for another, says so before the line is written.
+    const bool is_written = region.line(slot).words[0].load_acquire() == sequence;
+    if (slot_state(word) != SlotState::kPublished && !is_written) return EP_RING_EMPTY;
+    // It may have gone while it was read.
+    return region.slot_word(slot).load_ordered() == word ? EP_RING_CORRUPT : EP_RING_GONE;
+  }
   if (header.offset >= region.payload_bytes_max() ||
       header.size_bytes > region.payload_bytes_max() - header.offset) {
     return EP_RING_CORRUPT;

@@ -92,7 +92,9 @@ struct alignas(kLineBytes) MemberRecord {
   SharedName name;
   // What it does: written by it alone.
   alignas(kLineBytes) SharedU64 lease_until_ns;
-  SharedU64 helping;   // sequence whose header line it writes for another; 0: none
+  SharedU64 helping;         // sequence whose header line it writes for another; 0: none
+  SharedU32 emptying_block;  // which it frees when it has emptied the slot of the next
+  SharedU64 emptying;
   SharedU32 sweeping;  // place that it sweeps, plus 1: nobody takes that meanwhile
   SharedU64 messages;
   SharedU64 acknowledged;

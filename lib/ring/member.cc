@@ -20,6 +20,7 @@ void fill_in(MemberRecord& record, const ProcessIdentity& self, const MemberName
   record.intent.words[0].store_relaxed(0);
   record.helping.store_relaxed(0);
   record.sweeping.store_relaxed(0);
+  record.emptying.store_relaxed(0);
   record.leave_wanted.store_relaxed(0);
 }
 

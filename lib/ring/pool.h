@@ -32,9 +32,6 @@ class Pool {
   void give_back(uint32_t block, const BlockPlace& place, uint64_t word, bool keep);
   // Everything in the cache becomes free for all; true: there was something.
   bool flush();
-  // A block of a slot that was taken from us may bear our tag: only a sweep would find it.
-  void note_lost_block() { may_have_lost_ = true; }
-  bool may_have_lost() const { return may_have_lost_; }
 
   bool find(uint32_t block, BlockPlace* place) const { return slabs_.find(block, place); }
   bool is_ours(const BlockPlace& place, BlockState state) const {
@@ -70,7 +67,6 @@ class Pool {
   Region& region_;
   const Tag me_;
   const Tag slab_owner_;
-  bool may_have_lost_ = false;
   uint64_t private_bytes_left_;
   SizeCache cache_[kBlockSizes];
   uint32_t cached_runs_[kCachedRuns] = {};

@@ -110,9 +110,10 @@ bool Publisher::claim_slot(MessageHeader& header, const BlockPlace& place, uint3
   Region& region = handle_.region();
   const uint64_t sequence = cursor_;
   seal_header(header, prefix, sequence);
-  // The slot of the message before is full before its intent is overwritten
-  release_fence();
+  // None while it changes: who reads it looks at its sequence before and after.
   SharedLine& intent = handle_.member.record->intent;
+  intent.words[0].store_relaxed(0);
+  release_fence();
   store_header_body(intent, header);
   store_header_sequence(intent, sequence);
   place.entry->holders.store_relaxed(holder_word(sequence, 0));
@@ -126,16 +127,8 @@ bool Publisher::claim_slot(MessageHeader& header, const BlockPlace& place, uint3
 // `line`: the slot's, looked up before the claim. Who is stopped behind the claim and looks it up
 // when he comes back is shown the line that another message has got meanwhile.
 void Publisher::write_line(const MessageHeader& header, SharedLine& line) {
-  Region& region = handle_.region();
-  const uint64_t slot = region.slot_of(header.sequence);
   store_header_body(line, header);
   store_header_sequence(line, header.sequence);
-  const uint32_t lap = region.lap_of(header.sequence);
-  const bool is_alone =
-      region.slot_word(slot).change(slot_word(SlotState::kClaimed, handle_.member.tag, lap),
-                                    slot_word(SlotState::kFull, handle_.member.tag, lap));
-  // Somebody took us for dead and wrote the same: from now on we do not any more.
-  if (EP_UNLIKELY(!is_alone)) handle_.member.record->intent.words[0].store_ordered(0);
 }
 
 // Others have published while this one did something else, perhaps whole laps.

@@ -1,12 +1,11 @@
 // Publishing: a reserved block becomes the next message.
 //
 // Threads   one at a time.
-// Steps     intent (the whole header, in the producer's own record) → block attached to sequence t
-//           → slot t claimed: from here on the message exists, and whoever finds the slot can
-//           finish it from the intent → header line written, its sequence last: consumers see it →
-//           slot full. Claiming is the only step in which producers compete; who loses goes on
-//           with t + 1.
-// Cost      three locked instructions, 24 words written, two of them in lines that consumers poll.
+// Steps     intent (the whole header, in the producer's own record) → block attached to sequence t →
+//           slot t claimed: from here on the message exists, and whoever finds the slot can finish
+//           it from the intent → header line written, its sequence last: consumers see it. Claiming
+//           is the only step in which producers compete; who loses goes on with t + 1.
+// Cost      one locked instruction, 26 words written, a line of which consumers poll.
 // Full      slot t still holds message t - slots: the policies of the groups that have not passed
 //           it decide.
 #pragma once

@@ -6,13 +6,6 @@
 #include "ring/futex.h"
 
 namespace elasticpool {
-namespace {
-
-// Others change a block's word a few times at most; more only where somebody scribbles.
-constexpr unsigned kAttempts = 1000;
-
-}  // namespace
-
 uint64_t Reclaimer::head() const { return region_.header().head.load_relaxed(); }
 
 bool Reclaimer::is_checkpointed(uint64_t delivery, uint64_t sequence) const {
@@ -65,31 +58,14 @@ bool Reclaimer::have_passed(const Groups& groups, uint64_t sequence) const {
   return groups.are_seen;
 }
 
-// A sweep is to write the header line, or at it.
-bool Reclaimer::is_unwritten(uint64_t sequence) const {
-  return region_.line(region_.slot_of(sequence)).words[0].load_acquire() != sequence &&
-         is_line_written(region_, sequence, LineWriters::kOfThis);
-}
-
-// The slot is ours to empty; false: somebody else's, who is at work.
-bool Reclaimer::begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) const {
-  if (is_leaving(slot_state(word)) && is_at_work(region_, slot_tag(word))) return false;
-  return slot.change(word, leaving);
-}
-
-// The message's block carries our tag; false: what the line names is no block of this message.
-bool Reclaimer::attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const {
-  const auto low = static_cast<uint32_t>(sequence);
-  *block = block_in(region_.line(region_.slot_of(sequence)));
-  if (!pool_.find(*block, place)) return false;
-  for (unsigned i = 0; i < kAttempts; ++i) {
-    const uint64_t word = place->entry->word.load_ordered();
-    if (block_state(word) != BlockState::kAttached || block_low(word) != low) return false;
-    if (place->entry->word.change(word, block_word(BlockState::kAttached, member_.tag, low))) {
-      return true;
-    }
-  }
-  return false;
+// The block that the line names, if it is of this message.
+void Reclaimer::find_block(uint64_t sequence, Leaving* leaving) const {
+  leaving->block = block_in(region_.line(region_.slot_of(sequence)));
+  if (!pool_.find(leaving->block, &leaving->place)) return;
+  const uint64_t word = leaving->place.entry->word.load_ordered();
+  const bool is_of_it = block_state(word) == BlockState::kAttached &&
+                        block_low(word) == static_cast<uint32_t>(sequence);
+  if (is_of_it) leaving->block_word = word;
 }
 
 // Somebody who helped, or was helped, may be in the middle of writing the same words again.
@@ -153,32 +129,17 @@ bool Reclaimer::prepare_line(uint64_t sequence, bool is_helped) {
   return true;
 }
 
-// Who empties the slot frees the block. One whose slot was taken from him because he was stopped
-// may still put his name on the block behind us: his name is not enough, so we put ours again.
-void Reclaimer::finish_own_block(uint32_t block, const BlockPlace& place, uint64_t sequence) {
-  constexpr unsigned kTries = kMembersMax;
-  const auto low = static_cast<uint32_t>(sequence);
-  finish_block(block, place, sequence);
-  for (unsigned i = 0; i < kTries; ++i) {
-    const uint64_t word = place.entry->word.load_ordered();
-    if (EP_LIKELY(block_state(word) != BlockState::kAttached || block_low(word) != low)) return;
-    const uint64_t ours = block_word(BlockState::kAttached, member_.tag, low);
-    if (place.entry->word.change(word, ours)) finish_block(block, place, sequence);
-  }
-}
-
-void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t sequence) {
-  const auto low = static_cast<uint32_t>(sequence);
-  const uint64_t ours = block_word(BlockState::kAttached, member_.tag, low);
+void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t word) {
   const uint64_t holders = place.entry->holders.load_ordered();
-  if (EP_UNLIKELY(holders_of(holders) != 0 && is_held_as(holders, sequence))) {
+  if (EP_UNLIKELY(holders_of(holders) != 0 && is_held_as(holders, block_low(word)))) {
     // The last holder may have gone before it could see that: then it is for us to free.
-    if (place.entry->word.change(ours, block_word(BlockState::kDetached, kNobody, low))) {
+    if (place.entry->word.change(word,
+                                 block_word(BlockState::kDetached, kNobody, block_low(word)))) {
       free_if_unheld(block, place);
     }
     return;
   }
-  pool_.give_back(block, place, ours, keeps_blocks_);
+  pool_.give_back(block, place, word, keeps_blocks_);
 }
 
 void Reclaimer::free_if_unheld(uint32_t block, const BlockPlace& place) {
@@ -188,37 +149,39 @@ void Reclaimer::free_if_unheld(uint32_t block, const BlockPlace& place) {
   pool_.give_back(block, place, word, keeps_blocks_);
 }
 
+// The slot has its sequence, and the line does not say so. Mostly its publisher, or who helps it, is
+// about to write; else somebody scribbled over it.
+Reclaimer::Outcome Reclaimer::without_line(uint64_t sequence, uint64_t slot_word) {
+  if (slot_state(slot_word) == SlotState::kClaimed && !is_at_work(region_, slot_tag(slot_word))) {
+    return Outcome::kStop;
+  }
+  if (is_line_written(region_, sequence, LineWriters::kOfThis)) return Outcome::kStop;
+  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
+  if (region_.line(region_.slot_of(sequence)).words[0].load_acquire() == sequence ||
+      !slot.change(slot_word, empty_slot(region_.lap_of(sequence) + 1))) {
+    return Outcome::kStop;
+  }
+  region_.header().corruptions.add(1);
+  return Outcome::kTaken;
+}
+
 Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
                                        uint64_t slot_word) {
   RegionHeader& header = region_.header();
-  if (!have_passed(groups, sequence)) return Outcome::kStop;
-  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
-  const uint32_t lap = region_.lap_of(sequence);
-  const bool helped = is_helped(slot_state(slot_word));
-  // Dropped before it was ever written: who helps it still needs the slot as it is.
-  if (helped && is_unwritten(sequence)) return Outcome::kStop;
-  const uint64_t leaving = elasticpool::slot_word(
-      helped ? SlotState::kLeavingHelped : SlotState::kLeaving, member_.tag, lap);
-  if (!begin_leaving(slot, slot_word, leaving)) return Outcome::kStop;
-  // A group that came after we had looked may want this message. Its consumers look at the slot
-  // after they have claimed it: they see that it is leaving, or we see the group.
-  const bool is_wanted = header.groups_epoch.load_ordered() != groups.epoch;
-  uint32_t block = kNoBlock;
-  BlockPlace place;
+  // order[ring-join]: after the slot's word and its line; see the creation of groups
+  if (header.groups_epoch.load_ordered() != groups.epoch || !have_passed(groups, sequence)) {
+    return Outcome::kStop;
+  }
+  Leaving leaving;
   // The header is read before its line may be exchanged.
-  const bool is_whole = !is_wanted && attach_block(sequence, &block, &place);
-  if (is_wanted || !prepare_line(sequence, helped)) {
-    const uint64_t back =
-        elasticpool::slot_word(helped ? SlotState::kHelped : SlotState::kFull, member_.tag, lap);
-    if (!slot.change(leaving, back)) pool_.note_lost_block();
-    return Outcome::kStop;
-  }
-  if (!slot.change(leaving, empty_slot(lap + 1))) {
-    pool_.note_lost_block();
-    return Outcome::kStop;
-  }
-  if (EP_LIKELY(is_whole)) {
-    finish_own_block(block, place, sequence);
+  find_block(sequence, &leaving);
+  if (!prepare_line(sequence, slot_state(slot_word) == SlotState::kHelped)) return Outcome::kStop;
+  member_.record->emptying_block.store_relaxed(leaving.block);
+  member_.record->emptying.store_release(sequence);
+  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
+  if (!slot.change(slot_word, empty_slot(region_.lap_of(sequence) + 1))) return Outcome::kStop;
+  if (EP_LIKELY(leaving.block_word != 0)) {
+    finish_block(leaving.block, leaving.place, leaving.block_word);
   } else {
     header.corruptions.add(1);
   }
@@ -226,10 +189,14 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
 }
 
 Reclaimer::Outcome Reclaimer::pass_one(const Groups& groups, uint64_t sequence) {
-  const uint64_t word = region_.slot_word(region_.slot_of(sequence)).load_ordered();
+  const uint64_t slot = region_.slot_of(sequence);
+  const uint64_t word = region_.slot_word(slot).load_ordered();
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence));
   if (ahead > 0) return Outcome::kAlreadyGone;
-  if (ahead < 0 || !is_published(slot_state(word))) return Outcome::kStop;
+  if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Outcome::kStop;
+  if (EP_UNLIKELY(region_.line(slot).words[0].load_ordered() != sequence)) {
+    return have_passed(groups, sequence) ? without_line(sequence, word) : Outcome::kStop;
+  }
   return take_out(groups, sequence, word);
 }
 

@@ -4,14 +4,14 @@
 // Threads        one at a time for a Reclaimer.
 // A message goes when every group has passed it (acknowledged and no checkpoint needs it, dropped,
 //                or older than the group's start). Its block goes when moreover nobody holds it.
-// Order          slot to kLeaving by us; look again whether a group came; block attached by us;
-//                slot to empty; block free, or detached where it is held. Each step is one change
-//                that expects what was there: two that do the same, one that died half way, and
-//                one that was stopped and comes back do no harm, since he who empties the slot
-//                frees the block.
-// Who dies       before the slot is empty leaves kLeaving: whoever meets it goes on, or back.
-//                After it he leaves a block attached to a sequence whose slot has gone on: a sweep
-//                frees it.
+// Order          slot word; header line; have the groups changed; have they passed; block; what we are
+//                about to do in our own record; slot to empty; block free, or detached where it is
+//                held. He who empties the slot frees the block; each of the two is one change that
+//                expects what was there, so that several at the same do no harm.
+// Groups come    who creates one changes the words of all slots after he has said so (groups.h): who
+//                looked before that is refused, and who looks after it sees the group.
+// Who dies       between the two leaves a block attached to a sequence whose slot has gone on, and
+//                its name in his record: a sweep frees it.
 // Helped slots   a slot whose header line somebody may still be writing gets a spare line.
 #pragma once
 
@@ -61,12 +61,16 @@ class Reclaimer {
   bool have_passed(const Groups& groups, uint64_t sequence) const;
   Outcome pass_one(const Groups& groups, uint64_t sequence);
   Outcome take_out(const Groups& groups, uint64_t sequence, uint64_t slot_word);
-  bool begin_leaving(SharedU64& slot, uint64_t word, uint64_t leaving) const;
-  bool attach_block(uint64_t sequence, uint32_t* block, BlockPlace* place) const;
+  // A message on its way out.
+  struct Leaving {
+    uint64_t block_word = 0;  // 0: what the line names is no block of this message
+    uint32_t block = 0;
+    BlockPlace place;
+  };
+  void find_block(uint64_t sequence, Leaving* leaving) const;
   bool prepare_line(uint64_t sequence, bool is_helped);
   bool exchange_line(uint64_t sequence, uint32_t mapped);
-  void finish_own_block(uint32_t block, const BlockPlace& place, uint64_t sequence);
-  bool is_unwritten(uint64_t sequence) const;
+  Outcome without_line(uint64_t sequence, uint64_t slot_word);
   bool is_checkpointed(uint64_t delivery, uint64_t sequence) const;
 
   Member& member_;

@@ -147,6 +147,7 @@ ep_ring_error Region::make(const char* name, const ep_ring_options& options) {
   ep_ring_error error = make_region_file(name, options.mode, geometry_.end, huge_bytes, &file);
   fd_ = file.fd;
   is_backed_whole_ = file.is_huge;
+  if (error == EP_RING_OK) error = mark_attached(fd_);
   if (error == EP_RING_OK) error = lay_out(name, options);
   if (error == EP_RING_OK && config_.is_durable != 0) error = write_first_record(*this);
   if (error == EP_RING_OK) error = link_region_file(name, file);
@@ -199,6 +200,7 @@ ep_ring_error Region::read_config() {
 ep_ring_error Region::open_fd(uint32_t flags) {
   if ((flags & ~uint32_t{EP_RING_READ_ONLY_PAYLOADS}) != 0) return EP_RING_INVALID;
   ep_ring_error error = read_config();
+  if (error == EP_RING_OK) error = mark_attached(fd_);
   if (error != EP_RING_OK) return error;
   error = map((flags & EP_RING_READ_ONLY_PAYLOADS) == 0);
   if (error != EP_RING_OK) return error;
@@ -246,6 +248,11 @@ ep_ring_error Region::attach(const char* name, uint32_t flags, Region** region) 
   error = attach_fd(fd, flags, region);
   if (error == EP_RING_OK) (*region)->name_ = strdup(name);
   const int saved_errno = errno;
+  // Removed before it was marked.
+  if (error == EP_RING_OK && !is_file_of(path, fd)) {
+    close(*region);
+    error = EP_RING_MISSING;
+  }
   ::close(fd);
   errno = saved_errno;
   return error;
@@ -261,6 +268,15 @@ ep_ring_error Region::remove(const char* name) {
   const ssize_t got = pread(fd, &magic, sizeof(magic), 0);
   ::close(fd);
   if (got != sizeof(magic) || magic != kRegionMagic) return EP_RING_FOREIGN;
+  return unlink(path) == 0 ? EP_RING_OK : error_of_errno();
+}
+
+ep_ring_error Region::remove_alone(const char* name) const {
+  char path[kPathBytes];
+  ep_ring_error error = region_path(name, path);
+  if (error == EP_RING_OK) error = claim_alone(fd_);
+  if (error != EP_RING_OK) return error;
+  if (!is_file_of(path, fd_)) return EP_RING_MISSING;
   return unlink(path) == 0 ? EP_RING_OK : error_of_errno();
 }
 

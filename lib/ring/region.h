@@ -29,6 +29,8 @@ class Region {
   // Keeps a duplicate of the descriptor.
   static ep_ring_error attach_fd(int fd, uint32_t flags, Region** region);
   static ep_ring_error remove(const char* name);
+  // Removes `name`, which this region was attached by. Errors  BUSY: others are attached, too.
+  ep_ring_error remove_alone(const char* name) const;
   static void close(Region* region);
 
   const RegionConfig& config() const { return config_; }

@@ -10,9 +10,25 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 namespace elasticpool {
 namespace {
+
+// Who removes a region holds its lock for some system calls only.
+constexpr int kRemovalWaitsMax = 100;
+constexpr timespec kRemovalWait{0, 1'000'000};
+
+// Of the open file, so that threads and children share it. Its byte means nothing.
+struct flock lock_of(short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  return lock;
+}
+
+bool is_taken_by_others() { return errno == EAGAIN || errno == EACCES; }
 
 ep_ring_error make_memfd(uint64_t bytes, uint64_t huge_bytes, RegionFile* file) {
   file->has_name = true;
@@ -106,6 +122,33 @@ ep_ring_error link_region_file(const char* name, const RegionFile& file) {
   snprintf(self, sizeof(self), "/proc/self/fd/%d", file.fd);
   if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0) return EP_RING_OK;
   return error_of_errno();
+}
+
+ep_ring_error mark_attached(int fd) {
+  for (int i = 0; i < kRemovalWaitsMax; ++i) {
+    struct flock lock = lock_of(F_RDLCK);
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0 || !is_taken_by_others()) return EP_RING_OK;
+    nanosleep(&kRemovalWait, nullptr);
+  }
+  return EP_RING_BUSY;
+}
+
+bool is_attached_elsewhere(int fd) {
+  struct flock lock = lock_of(F_WRLCK);
+  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+ep_ring_error claim_alone(int fd) {
+  struct flock lock = lock_of(F_WRLCK);
+  if (fcntl(fd, F_OFD_SETLK, &lock) == 0 || !is_taken_by_others()) return EP_RING_OK;
+  return EP_RING_BUSY;
+}
+
+bool is_file_of(const char* path, int fd) {
+  struct stat named {};
+  struct stat opened {};
+  return stat(path, &named) == 0 && fstat(fd, &opened) == 0 && named.st_dev == opened.st_dev &&
+         named.st_ino == opened.st_ino;
 }
 
 }  // namespace elasticpool

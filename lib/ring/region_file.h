@@ -30,4 +30,17 @@ ep_ring_error make_region_file(const char* name, uint32_t mode, uint64_t bytes, 
                                RegionFile* file);
 ep_ring_error link_region_file(const char* name, const RegionFile& file);
 
+// Who is attached holds a read lock on the file, which the kernel takes back with its last
+// descriptor: so that a region nobody uses can be told from one whose handles are still to be
+// opened. Advice only: where a file system knows no locks, nobody seems to be attached.
+//
+// Waits a moment while somebody removes the region. Errors  BUSY: he does not come to an end.
+ep_ring_error mark_attached(int fd);
+// Through another descriptor than this one and its duplicates.
+bool is_attached_elsewhere(int fd);
+// Nobody can attach from now on, until `fd` is closed. Errors  BUSY: somebody is attached.
+ep_ring_error claim_alone(int fd);
+// Whether `path` leads to the file of `fd`, and not to another or to none by now.
+bool is_file_of(const char* path, int fd);
+
 }  // namespace elasticpool

@@ -30,6 +30,7 @@ class Sweep {
     sweep_groups();
     if (place_ < kConsumersMax) sweep_deliveries();
     if (!is_gone_) return;
+    sweep_emptied();
     sweep_blocks();
     sweep_spares();
     restore_ring_hints(region_);
@@ -42,6 +43,7 @@ class Sweep {
   void sweep_deliveries();
   void return_message(uint32_t group, uint64_t sequence);
   void keep_block(uint64_t sequence);
+  void sweep_emptied();
   void sweep_blocks();
   void sweep_run_or_slab(uint64_t granule, uint64_t word);
   void sweep_slab(const SlabPlace& slab);
@@ -68,15 +70,11 @@ bool Sweep::sweep_slot(uint64_t slot, uint64_t near) {
   const uint64_t word = region_.slot_word(slot).load_ordered();
   const SlotState state = slot_state(word);
   const uint64_t sequence = region_.sequence_of(slot, slot_lap(word), near);
-  // Helped by somebody who died in the middle of it, perhaps.
-  const bool is_unfinished =
-      state == SlotState::kHelped && region_.line(slot).words[0].load_acquire() != sequence;
-  if ((state == SlotState::kClaimed && slot_tag(word) == tag_) || is_unfinished) {
-    return help_publish(me_, sequence, word);
-  }
-  if (!is_leaving(state) || slot_tag(word) != tag_) return true;
-  const SlotState back = is_helped(state) ? SlotState::kHelped : SlotState::kFull;
-  return region_.slot_word(slot).change(word, slot_word(back, me_.tag, slot_lap(word)));
+  // Its own, or helped by somebody who died in the middle of it, perhaps.
+  const bool may_be_unwritten =
+      (state == SlotState::kClaimed && slot_tag(word) == tag_) || state == SlotState::kHelped;
+  if (!may_be_unwritten || region_.line(slot).words[0].load_acquire() == sequence) return true;
+  return help_publish(me_, sequence, word);
 }
 
 void Sweep::sweep_slots() {
@@ -165,7 +163,7 @@ void Sweep::sweep_deliveries() {
 bool Sweep::is_in_slot(uint32_t block, uint32_t low) const {
   const uint64_t slot = region_.slot_of(low);
   const uint64_t word = region_.slot_word(slot).load_ordered();
-  if (!is_published(slot_state(word))) return false;
+  if (slot_state(word) == SlotState::kEmpty) return false;
   const uint64_t near = region_.header().tail.load_relaxed();
   const uint64_t sequence = region_.sequence_of(slot, slot_lap(word), near);
   MessageHeader header;
@@ -200,10 +198,7 @@ void Sweep::sweep_block(uint32_t block) {
       return;
     }
     if (state == BlockState::kAttached && !is_in_slot(block, block_low(word))) {
-      const uint64_t ours = block_word(BlockState::kAttached, me_.tag, block_low(word));
-      if (word == ours || place.entry->word.change(word, ours)) {
-        reclaimer_.finish_block(block, place, block_low(word));
-      }
+      reclaimer_.finish_block(block, place, word);
       return;
     }
   }
@@ -271,6 +266,22 @@ void Sweep::sweep_run_or_slab(uint64_t granule, uint64_t word) {
   }
 }
 
+// The block of a message whose slot it had emptied, perhaps. Whoever emptied it instead frees the
+// block by the same change.
+void Sweep::sweep_emptied() {
+  const uint64_t sequence = record_.emptying.load_acquire();
+  const uint32_t block = record_.emptying_block.load_relaxed();
+  BlockPlace place;
+  if (sequence == 0 || !pool_.find(block, &place)) return;
+  const uint64_t word = place.entry->word.load_ordered();
+  const uint64_t slot = region_.slot_word(region_.slot_of(sequence)).load_ordered();
+  const bool has_gone_on = static_cast<int32_t>(slot_lap(slot) - region_.lap_of(sequence)) > 0;
+  if (has_gone_on && block_state(word) == BlockState::kAttached &&
+      block_low(word) == static_cast<uint32_t>(sequence)) {
+    reclaimer_.finish_block(block, place, word);
+  }
+}
+
 void Sweep::sweep_blocks() {
   const uint64_t end = pool_.runs().granules();
   for (uint64_t granule = 0; granule < end; ++granule) {
@@ -331,14 +342,16 @@ bool help_publish(Member& me, uint64_t sequence, uint64_t slot_word_seen) {
   const uint32_t lap = slot_lap(slot_word_seen);
   if (place_of(tag) >= kMembersMax) return false;
   MessageHeader header;
-  const bool is_known = open_header(region.member(place_of(tag)).intent, sequence, &header);
-  // The intent was whole if the slot still waits for it
+  const SharedLine& intent = region.member(place_of(tag)).intent;
+  bool is_known = open_header(intent, sequence, &header);
+  // Whole, if it is still that of this sequence.
   acquire_fence();
+  is_known = is_known && intent.words[0].load_relaxed() == sequence;
   if (slot.load_ordered() != slot_word_seen) return false;
   if (!is_known) {
     // Scribbled over, or written long ago: consumers will see which.
     if (slot_state(slot_word_seen) == SlotState::kClaimed) {
-      slot.change(slot_word_seen, slot_word(SlotState::kFull, tag, lap));
+      slot.change(slot_word_seen, slot_word(SlotState::kPublished, tag, lap));
     }
     return false;
   }
@@ -401,7 +414,7 @@ void leave_region(Member& me, Pool& pool, Leftovers leftovers) {
   const bool was_live = me.record->state.change(me.live_word, fenced);
   if (!was_live && me.record->state.load_ordered() != fenced) return;
   Sweep sweep(me, pool, place, fenced, true);
-  if (was_live && leftovers == Leftovers::kNone && !pool.may_have_lost()) {
+  if (was_live && leftovers == Leftovers::kNone) {
     sweep.leave_group();
   } else {
     sweep.run();
@@ -412,7 +425,7 @@ void leave_region(Member& me, Pool& pool, Leftovers leftovers) {
 // A whole sequence to complete laps by: of a message that proves it, or else the hint.
 uint64_t reference_sequence(const Region& region) {
   for (uint64_t slot = 0; slot < region.geometry().slots; ++slot) {
-    if (!is_published(slot_state(region.slot_word(slot).load_ordered()))) continue;
+    if (slot_state(region.slot_word(slot).load_ordered()) == SlotState::kEmpty) continue;
     const uint64_t sequence = region.line(slot).words[0].load_acquire();
     MessageHeader header;
     if (open_header(region.line(slot), sequence, &header)) return sequence;

@@ -99,13 +99,13 @@ constexpr uint64_t free_block_word(uint32_t slab_generation) {
 static_assert(free_block_word(0) == kFreeGranule);
 
 // ---- Slots.
+// A message is published from the moment on at which its header line says its sequence: the slot
+// word need not be changed for that.
 enum class SlotState : uint32_t {
-  kEmpty = 0,    // waits for the sequence of this lap
-  kClaimed = 1,  // has its sequence; tag writes the header line
-  kHelped = 2,   // another wrote it in place of tag, which may still be writing the same
-  kFull = 3,     // published, and nobody writes the line
-  kLeaving = 4,  // tag takes the message out
-  kLeavingHelped = 5,
+  kEmpty = 0,      // waits for the sequence of this lap
+  kClaimed = 1,    // has its sequence; tag writes the header line, or has written it
+  kHelped = 2,     // another wrote it in place of tag, which may still be writing the same
+  kPublished = 3,  // written, for certain; tag: who said so
 };
 constexpr uint64_t slot_word(SlotState state, Tag tag, uint32_t lap) {
   return uint64_t{static_cast<uint32_t>(state)} << 60 | uint64_t{static_cast<uint32_t>(tag)} << 32 |
@@ -116,16 +116,6 @@ constexpr SlotState slot_state(uint64_t word) {
   return SlotState{static_cast<uint32_t>(word >> 60)};
 }
 constexpr Tag slot_tag(uint64_t word) { return Tag{static_cast<uint32_t>(word >> 32) & kTagMask}; }
-constexpr bool is_published(SlotState state) {
-  return state == SlotState::kFull || state == SlotState::kHelped || state == SlotState::kLeaving ||
-         state == SlotState::kLeavingHelped;
-}
-constexpr bool is_leaving(SlotState state) {
-  return state == SlotState::kLeaving || state == SlotState::kLeavingHelped;
-}
-constexpr bool is_helped(SlotState state) {
-  return state == SlotState::kHelped || state == SlotState::kLeavingHelped;
-}
 constexpr uint32_t slot_lap(uint64_t word) { return static_cast<uint32_t>(word); }
 
 // ---- Header lines in place of a slot's own.

@@ -17,7 +17,7 @@ REASONED = re.compile(r"\bNOLINT\w*\([\w., *-]+\): *\w")
 def check(tree):
     for path in tree.files(("lib", "preload", "tools")):
         lines = [line for line in tree.source(path).opening_comment() if line]
-        contract = path.startswith("lib/") and path.endswith(".h")
+        contract = path.startswith("lib/") and path.endswith((".h", ".hpp"))
         wanted = HEADER_LINES_MIN if contract else 1
         if len(lines) < wanted:
             text = f"opens with {len(lines)} lines of comment, {wanted} at least say what it is"

@@ -22,7 +22,7 @@ def formatter():
 
 
 def check(tree):
-    files = tree.files(suffixes=(".h", ".cc", ".cpp", ".c"))
+    files = tree.files(suffixes=(".h", ".hpp", ".cc", ".cpp", ".c"))
     command = [formatter(), "--dry-run", "-Werror", "--style=file"]
     if not files:
         return

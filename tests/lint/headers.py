@@ -57,10 +57,10 @@ def problems(tree, units, output):
 
 
 def check(tree, includes=()):
-    headers = tree.files(("lib",), ".h")
+    headers = tree.files(("lib",), (".h", ".hpp"))
     with tempfile.TemporaryDirectory() as folder:
         yield from compile_units(tree, CXX, write_units(folder, headers, ".cc"), includes)
-        for_users = [header for header in headers if header.startswith(USERS)]
+        for_users = [h for h in headers if h.startswith(USERS) and h.endswith(".h")]
         yield from compile_units(tree, C, write_units(folder, for_users, ".c"), includes)
 
 

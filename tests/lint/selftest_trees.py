@@ -285,9 +285,13 @@ def compiled():
     users = "lib/include/elasticpool/version.h"
     yield Case("headers", "not C", {users: not_c}, f"^{users}:10: ")
     warned = header(body="inline int f(int unused) { return 0; }\n")
+    hpp = header(body="inline size_t f() { return 0; }\n")
+    users_hpp = "lib/include/elasticpool/version.hpp"
+    yield Case("headers", "hpp needs another", {users_hpp: hpp}, f"^{users_hpp}:7: .*size_t")
     yield Case("headers", "warning", {"lib/base/a.h": warned}, "^lib/base/a.h:7: .*unused")
 
     yield Case("format", "spaces", {"tests/a.cc": "int  a;\n"}, "^tests/a.cc:1: not formatted")
+    yield Case("format", "hpp", {"tests/a.hpp": "int  a;\n"}, "^tests/a.hpp:1: not formatted")
     yield Case("format", "right pointer", {"bench/a.c": "int *a;\n"}, "^bench/a.c:1: not formatted")
 
     source = "lib/os/a.cc"

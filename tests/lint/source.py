@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-CPP = (".h", ".cc", ".cpp", ".c", ".def", ".inc")
+CPP = (".h", ".hpp", ".cc", ".cpp", ".c", ".def", ".inc")
 CODE_FOLDERS = ("lib", "preload", "tools", "tests", "bench")
 
 # A comment sign in a string is none, and the apostrophe of 1'000 or the R of FOOR opens nothing.

@@ -33,6 +33,14 @@ int main(void) {
 }
 """
 
+RING_SOURCE = """
+#include <elasticpool/ring.hpp>
+int main() {
+  auto ring = elasticpool::ring::Ring::create(nullptr);
+  return ring && !elasticpool::ring::Ring::attach("none-of-that-name") ? 0 : 1;
+}
+"""
+
 CMAKE = """
 cmake_minimum_required(VERSION 3.20)
 project(user C)
@@ -83,10 +91,13 @@ class InstallTest(unittest.TestCase):
 
     def test_files(self):
         for name in ("libelasticpool.so", "libelasticpool.so.0", "libelasticpool.a",
-                     "pkgconfig/elasticpool.pc", "cmake/elasticpool/elasticpool-config.cmake",
+                     "libelasticpool-ring.so", "libelasticpool-ring.so.0",
+                     "pkgconfig/elasticpool.pc", "pkgconfig/elasticpool-ring.pc",
+                     "cmake/elasticpool/elasticpool-config.cmake",
                      "cmake/elasticpool/elasticpool-config-version.cmake"):  # fmt: skip
             self.assertTrue((self.lib / name).is_file(), name)
-        self.assertTrue((self.root / "include/elasticpool/elasticpool.h").is_file())
+        for name in ("elasticpool.h", "pressure.h", "ring.h", "ring.hpp"):
+            self.assertTrue((self.root / "include/elasticpool" / name).is_file(), name)
         self.assertTrue((self.root / "share/man/man3/elasticpool.3").is_file())
 
     def test_tool_finds_its_library(self):
@@ -113,6 +124,19 @@ class InstallTest(unittest.TestCase):
         for variable, file in (("so", "libelasticpool.so.0"), ("static", "libelasticpool.a")):
             path = pathlib.Path(*ask(f"--variable=elasticpool_{variable}"))
             self.assertEqual(path, self.lib / file)
+
+    @needs("pkg-config")
+    @needs("c++")
+    def test_ring(self):
+        source = self.folder / "ring_user.cc"
+        source.write_text(RING_SOURCE)
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.lib / "pkgconfig")}
+        prefix = f"--define-variable=prefix={self.root}"
+        question = ["pkg-config", prefix, "--cflags", "--libs", "elasticpool-ring"]
+        flags = call(*question, env=environment).split()
+        program = self.folder / "ring_user"
+        call("c++", "-std=c++20", "-fno-exceptions", source, "-o", program, *flags)
+        call(program, env={**os.environ, "LD_LIBRARY_PATH": str(self.lib)})
 
     @needs("cmake")
     @needs("cc")

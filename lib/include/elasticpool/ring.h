@@ -52,7 +52,8 @@ extern "C" {
 enum ep_ring_error {
   EP_RING_OK = 0,
   EP_RING_EMPTY = 1,       /* no message within the timeout */
-  EP_RING_FULL = 2,        /* a group lags behind by the whole ring, and its policy is to fail */
+  EP_RING_FULL = 2,        /* a group lags behind by the whole ring, and its policy is to fail or
+                              the timeout is 0 */
   EP_RING_TIMEOUT = 3,     /* still full when the time was over */
   EP_RING_NO_MEMORY = 4,   /* the pool is exhausted, or no block can be that large */
   EP_RING_NO_SPACE = 5,    /* the file system is full (ENOSPC) */
@@ -64,7 +65,7 @@ enum ep_ring_error {
   EP_RING_EXISTS = 11,     /* there is one of that name */
   EP_RING_MISSING = 12,    /* there is none of that name */
   EP_RING_DENIED = 13,     /* the mode bits do not let this process in */
-  EP_RING_BUSY = 14,       /* no place for a further producer, consumer or group */
+  EP_RING_BUSY = 14,       /* no place for a further producer, consumer or group; or it is used */
   EP_RING_FENCED = 15,     /* this handle's lease ran out and others took over: close it */
   EP_RING_GONE = 16,       /* not this consumer's message (any more) */
   EP_RING_STOPPED = 17,    /* this consumer is asked to leave (ep_ring_scale_down) */
@@ -114,7 +115,8 @@ int ep_ring_create(const char* name, const struct ep_ring_options* options,
 /* Attaches to a region that another process created. flags: EP_RING_READ_ONLY_PAYLOADS or 0.
  * A region whose processes are all dead is brought in order first; a file region after a power cut
  * is brought back to the last durable checkpoint, or refused.
- * Errors  MISSING DENIED FOREIGN VERSION TRUNCATED CORRUPT UNFINISHED SYSTEM. */
+ * Errors  MISSING DENIED FOREIGN VERSION TRUNCATED CORRUPT UNFINISHED SYSTEM, BUSY: it is being
+ *         removed. */
 int ep_ring_attach(const char* name, uint32_t flags, ep_ring** ring) EP_RING_NOEXCEPT;
 /* The same for a descriptor, of which it keeps a duplicate. */
 int ep_ring_attach_fd(int fd, uint32_t flags, ep_ring** ring) EP_RING_NOEXCEPT;
@@ -127,6 +129,14 @@ void ep_ring_detach(ep_ring* ring) EP_RING_NOEXCEPT;
 
 /* Removes the name; who is attached stays so. Errors  MISSING DENIED FOREIGN SYSTEM. */
 int ep_ring_remove(const char* name) EP_RING_NOEXCEPT;
+
+/* The same for a region that nobody uses any more, whatever it holds; one that is used stays.
+ * Errors  BUSY: it is used; those of ep_ring_attach and ep_ring_remove. */
+int ep_ring_remove_stale(const char* name) EP_RING_NOEXCEPT;
+
+/* Whether any other process (or another ep_ring of this one) is attached, or a handle is open.
+ * Children count that inherited an ep_ring. */
+bool ep_ring_is_used(ep_ring* ring) EP_RING_NOEXCEPT;
 
 /* Looks for dead and hung processes now, and gives back what they held. Every handle does so on its
  * own; for processes that only watch. Returns how many were found. */
@@ -424,7 +434,7 @@ bool ep_ring_read_member(ep_ring* ring, uint32_t index,
                          struct ep_ring_member_stat* stat) EP_RING_NOEXCEPT;
 
 /* Message `sequence` as it lies there, without taking it: data may change while it is looked at.
- * Errors  GONE CORRUPT. */
+ * Errors  GONE: it has passed. EMPTY: it is still to come. CORRUPT. */
 int ep_ring_peek(ep_ring* ring, uint64_t sequence,
                  struct ep_ring_message* message) EP_RING_NOEXCEPT;
 

@@ -371,7 +371,7 @@ TEST_F(Ring, ADamagedPayloadIsRefusedAndTheNextComes) {
   *static_cast<uint32_t*>(const_cast<void*>(message.data)) = 77;
   EXPECT_EQ(take(consumer), -EP_RING_CORRUPT);
   EXPECT_EQ(take(consumer), 1);
-  EXPECT_EQ(ep_ring_peek(ring_, 3, &message), EP_RING_GONE);
+  EXPECT_EQ(ep_ring_peek(ring_, 3, &message), EP_RING_EMPTY);
 }
 
 TEST_F(Ring, BuffersThatAreNotItsOwnAreRefused) {

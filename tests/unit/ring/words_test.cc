@@ -31,8 +31,8 @@ TEST(RingWords, FieldsDoNotTouchEachOther) {
     EXPECT_EQ(block_state(block), BlockState::kAttached);
     EXPECT_EQ(block_tag(block), tag);
     EXPECT_EQ(block_low(block), low);
-    const auto slot = slot_word(SlotState::kLeavingHelped, tag, low);
-    EXPECT_EQ(slot_state(slot), SlotState::kLeavingHelped);
+    const auto slot = slot_word(SlotState::kPublished, tag, low);
+    EXPECT_EQ(slot_state(slot), SlotState::kPublished);
     EXPECT_EQ(slot_tag(slot), tag);
     EXPECT_EQ(slot_lap(slot), low);
     const auto count = static_cast<uint32_t>(random()) % (kDeliveriesMax + 1);
