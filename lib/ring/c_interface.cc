@@ -11,6 +11,7 @@
 #include "ring/publish.h"
 #include "ring/region.h"
 #include "ring/region_file.h"
+#include "ring/visit.h"
 
 #define EP_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -26,6 +27,7 @@ using elasticpool::name_text;
 using elasticpool::Pool;
 using elasticpool::Publisher;
 using elasticpool::Region;
+using elasticpool::with_place;
 
 // A ring is its region; the types of the header are names for ours.
 struct ep_ring {};
@@ -60,32 +62,9 @@ T* make(Arguments&&... arguments) {
   return place == nullptr ? nullptr : new (place) T(static_cast<Arguments&&>(arguments)...);
 }
 
-// A place for one who only looks after the region for a moment; where there is none, nothing is
-// done.
-template <typename Work>
-ep_ring_error with_place(Region& region, Work work) {
-  Member member;
-  const ep_ring_error error =
-      elasticpool::join(region, kConsumersMax, kMembersMax, MemberName{}, &member);
-  if (error != EP_RING_OK) return error;
-  Pool pool(region, member.tag, elasticpool::kNobody, 0);
-  const ep_ring_error result = work(member, pool);
-  elasticpool::leave_region(member, pool);
-  return result;
-}
-
-unsigned watch_now(Region& region) {
-  unsigned found = 0;
-  with_place(region, [&found](Member& member, Pool& pool) {
-    found = elasticpool::watch_region(member, pool, elasticpool::ring_now_ns());
-    return EP_RING_OK;
-  });
-  return found;
-}
-
 int finish_attach(ep_ring_error error, Region* region, ep_ring** ring) {
   if (error != EP_RING_OK) return error;
-  watch_now(*region);
+  elasticpool::watch_now(*region);
   *ring = ring_of(region);
   return EP_RING_OK;
 }
@@ -178,7 +157,9 @@ EP_EXPORT bool ep_ring_is_used(ep_ring* ring) noexcept {
          elasticpool::has_live_members(*region_of(ring));
 }
 
-EP_EXPORT unsigned ep_ring_watch(ep_ring* ring) noexcept { return watch_now(*region_of(ring)); }
+EP_EXPORT unsigned ep_ring_watch(ep_ring* ring) noexcept {
+  return elasticpool::watch_now(*region_of(ring));
+}
 
 // ---- Producers.
 

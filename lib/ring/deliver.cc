@@ -30,7 +30,8 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_index_(group),
       group_(region.group(group)),
       group_word_(group_.state.load_ordered()),
-      epoch_(group_.epoch.load_ordered() - 1) {
+      epoch_(group_.epoch.load_ordered() - 1),
+      has_slabs_(private_bytes != 0) {
   // Not from the tail alone, which is late by as much as a publisher has in one batch: the head
   // lags by at most what one pass goes over, a ring.
   const uint64_t head = region.header().head.load_ordered();
@@ -93,17 +94,13 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
                           bool may_steal, Lanes& blocked) const {
   const Region& region = handle_.region();
   const bool is_returned = is_of_lap(delivery, region.lap_of(sequence));
-  if (header.key != 0) {
-    if (membership_.rank_for(sequence, header.key) != rank_) return false;
-    return !blocked.has(static_cast<uint32_t>(Membership::mix(header.key) % kLanes));
+  if (header.key != 0 && blocked.has(Membership::lane_of(header.key))) return false;
+  // What was handed to somebody waits for him as long as he is there.
+  if (is_returned && is_at_work(region, delivery_tag(delivery))) {
+    return delivery_tag(delivery) == handle_.member.tag;
   }
-  if (is_returned) {
-    const Tag to = delivery_tag(delivery);
-    if (to == kNobody || to == handle_.member.tag || place_of(to) >= kMembersMax) return true;
-    const uint64_t word = region.member(place_of(to)).state.load_acquire();
-    return member_state(word) != MemberState::kLive ||
-           member_generation(word) != generation_of(to) || may_steal;
-  }
+  if (header.key != 0) return membership_.rank_for(sequence, header.key) == rank_;
+  if (is_returned) return true;
   if (membership_.count() <= 1 || membership_.rank_for(sequence, 0) == rank_) return true;
   return may_steal && ring_now_ns() - header.timestamp_ns > kStealAfterNs;
 }
@@ -123,6 +120,8 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   const uint32_t deliveries = next_delivery(delivery, lap);
   const uint64_t claimed = claimed_word(sequence, deliveries);
   if (!this->delivery(sequence).change(delivery, claimed)) return Look::kPassed;
+  if (sequence < claimed_first_) claimed_first_ = sequence;
+  if (sequence >= claimed_end_) claimed_end_ = sequence + 1;
   // All that may be read. Whether the block is what its header says is for who frees it.
   const uint64_t pool_bytes = region.payload_bytes_max();
   const bool is_right =
@@ -150,6 +149,21 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   return Look::kTaken;
 }
 
+// Told from the key alone, without a look at the whole header: most of what a member of many sees.
+// The sequence was read before. A key that is scribbled over makes it somebody's all the same,
+// who finds out; that of a message to come means that this one is gone, and needs no order.
+bool Deliverer::is_for_another(uint64_t sequence, uint64_t delivery, const SharedLine& line,
+                               Lanes& blocked) const {
+  // Who something was returned to is a longer story.
+  if (membership_.count() <= 1 || is_of_lap(delivery, handle_.region().lap_of(sequence))) {
+    return false;
+  }
+  const uint64_t key = line.words[kHeaderKeyWord].load_relaxed();
+  if (membership_.rank_for(sequence, key) == rank_) return false;
+  if (key != 0) blocked.add(Membership::lane_of(key));
+  return true;
+}
+
 Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blocked,
                                    ep_ring_message* message) {
   Region& region = handle_.region();
@@ -158,10 +172,13 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
   if (line_sequence != sequence) return look_without_line(sequence, line_sequence);
   const uint64_t word = delivery(sequence).load_acquire();
   const bool is_free = is_unclaimed(word, region.lap_of(sequence));
-  if (!is_free && (membership_.count() <= 1 || delivery_state(word) != DeliveryState::kClaimed ||
+  // Claimed by another: its lane is blocked, also where we believe to be alone, since who joined a
+  // moment ago may have it.
+  if (!is_free && (delivery_state(word) != DeliveryState::kClaimed ||
                    delivery_tag(word) == handle_.member.tag)) {
     return Look::kPassed;
   }
+  if (is_free && !may_steal && is_for_another(sequence, word, line, blocked)) return Look::kSkipped;
   MessageHeader header;
   if (!open_header(line, sequence, &header)) {
     if (line.words[0].load_acquire() != sequence) return Look::kPassed;
@@ -169,7 +186,7 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
     if (!is_free || !delivery(sequence).change(word, claimed)) return Look::kPassed;
     return give_up_corrupt(sequence, claimed);
   }
-  const auto lane = static_cast<uint32_t>(Membership::mix(header.key) % kLanes);
+  const uint32_t lane = Membership::lane_of(header.key);
   if (!is_free) {
     if (header.key != 0) blocked.add(lane);
     return header.key != 0 ? Look::kSkipped : Look::kPassed;
@@ -208,8 +225,11 @@ Deliverer::Look Deliverer::look_at_skipped(ep_ring_message* message) {
 ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, size_t* count) {
   const uint32_t epoch = group_.epoch.load_acquire();
   if (EP_UNLIKELY(epoch != epoch_)) {
+    // From then on every look says so.
+    if (handle_.member.record->leave_wanted.load_relaxed() == leave_mark(handle_.member.tag)) {
+      return EP_RING_STOPPED;
+    }
     start_over(epoch);
-    if (handle_.member.record->leave_wanted.load_relaxed() != 0) return EP_RING_STOPPED;
   }
   // Once round the ring: more only where words are not right.
   const uint64_t end = scan_ + handle_.region().geometry().slots;
@@ -328,9 +348,36 @@ ep_ring_error Deliverer::hold(const ep_ring_message& message) {
     if (delivery(message.sequence).load_ordered() != claimed) return EP_RING_GONE;
     const uint64_t word = place.entry->holders.load_ordered();
     if (!is_held_as(word, message.sequence)) return EP_RING_GONE;
-    if (place.entry->holders.change(word, word | holder_bit(handle_.member.tag))) break;
+    const uint64_t bit = holder_bit(handle_.member.tag);
+    if ((word & bit) != 0) return EP_RING_OK;
+    if (place.entry->holders.change(word, word | bit)) break;
   }
+  if (held_count_ < kHeldKnown) held_[held_count_] = message.block;
+  if (held_count_ <= kHeldKnown) ++held_count_;
   return EP_RING_OK;
+}
+
+void Deliverer::forget_held(uint32_t block) {
+  // Once there were too many nobody knows which are left.
+  if (held_count_ > kHeldKnown) return;
+  for (uint32_t i = 0; i < held_count_; ++i) {
+    if (held_[i] != block) continue;
+    held_[i] = held_[--held_count_];
+    return;
+  }
+}
+
+// False: there may be more.
+bool Deliverer::unhold_all() {
+  if (held_count_ > kHeldKnown) return false;
+  const uint64_t bit = holder_bit(handle_.member.tag);
+  for (uint32_t i = 0; i < held_count_; ++i) {
+    BlockPlace place;
+    if (!handle_.pool.find(held_[i], &place)) return false;
+    place.entry->holders.clear_bits(bit);
+    handle_.reclaimer.free_if_unheld(held_[i], place);
+  }
+  return true;
 }
 
 ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
@@ -344,6 +391,7 @@ ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
     if (!is_held_as(word, message.sequence) || (word & bit) == 0) return EP_RING_GONE;
     if (place.entry->holders.change(word, word & ~bit)) break;
   }
+  forget_held(message.block);
   handle_.reclaimer.free_if_unheld(message.block, place);
   return EP_RING_OK;
 }
@@ -352,10 +400,12 @@ ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
 
 void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
   Region& region = handle_.region();
-  const uint64_t head = region.header().head.load_ordered();
-  for (uint64_t i = 0; i < region.geometry().slots; ++i) {
-    const uint64_t sequence = head + i;
-    if (sequence <= after) continue;
+  // By what we know ourselves: head and tail are hints.
+  const uint64_t slots = region.geometry().slots;
+  uint64_t sequence = claimed_end_ > slots ? claimed_end_ - slots : 0;
+  if (sequence < claimed_first_) sequence = claimed_first_;
+  if (sequence <= after) sequence = after + 1;
+  for (; sequence < claimed_end_; ++sequence) {
     SharedU64& word = delivery(sequence);
     const uint64_t value = word.load_ordered();
     if (!is_of_lap(value, region.lap_of(sequence)) || delivery_tag(value) != handle_.member.tag) {
@@ -368,7 +418,6 @@ void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
     word.change(value, delivery_word(DeliveryState::kReturned, to, region.lap_of(sequence),
                                      delivery_count(value)));
   }
-  stir_group(region, group_index_);
 }
 
 ep_ring_error Deliverer::checkpoint(uint64_t sequence) {
@@ -393,6 +442,7 @@ ep_ring_error Deliverer::recover(uint64_t* sequence) {
   const uint64_t checkpoint = handle_.member.record->checkpoint.load_relaxed();
   const uint64_t after = checkpoint == kNoCheckpoint ? 0 : checkpoint;
   return_messages(after, checkpoint != kNoCheckpoint, handle_.member.tag);
+  stir_group(handle_.region(), group_index_);
   *sequence = after + 1;
   return EP_RING_OK;
 }
@@ -405,7 +455,8 @@ ep_ring_error Deliverer::renew() {
 void Deliverer::close(Tag to) {
   handle_.member.record->checkpoint.store_release(kNoCheckpoint);
   if (handle_.member.is_live()) return_messages(0, false, to);
-  handle_.leave();
+  const bool has_none = !has_slabs_ && handle_.member.is_live() && unhold_all();
+  handle_.leave(has_none ? Leftovers::kNone : Leftovers::kSome);
 }
 
 }  // namespace elasticpool

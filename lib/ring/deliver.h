@@ -8,7 +8,8 @@
 //             or go, messages that are returned) raises the group's epoch, and then everybody
 //             looks again from the head on.
 // Order       of a key: a message is claimed only after every earlier one of its lane, a group of
-//             keys, was seen acknowledged or is with us.
+//             keys, was seen acknowledged or is with us. A lane is one member's (groups.h), so
+//             members do not wait for each other but when they come and go.
 // Skipped     messages are those that are for another member. Who has nothing else to do takes
 //             those without a key after a moment.
 // Cost        an empty look one load; a message one locked instruction, and one more to
@@ -42,7 +43,8 @@ class Deliverer {
   void use_events() { has_events_ = true; }
 
  private:
-  static constexpr uint32_t kLanes = 256;
+  static constexpr uint32_t kLanes = Membership::kLanes;
+  static constexpr uint32_t kHeldKnown = 64;
   struct Lanes {
     uint64_t bits[kLanes / 64] = {};
     bool has(uint32_t lane) const { return (bits[lane / 64] >> (lane % 64) & 1) != 0; }
@@ -56,6 +58,8 @@ class Deliverer {
   Look look_without_line(uint64_t sequence, uint64_t line_sequence);
   bool is_for_us(uint64_t sequence, uint64_t delivery, const MessageHeader& header, bool may_steal,
                  Lanes& blocked) const;
+  bool is_for_another(uint64_t sequence, uint64_t delivery, const SharedLine& line,
+                      Lanes& blocked) const;
   Look claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
              ep_ring_message* message);
   Look look_at_skipped(ep_ring_message* message);
@@ -72,6 +76,8 @@ class Deliverer {
                          handle_.region().lap_of(sequence), deliveries);
   }
   void return_messages(uint64_t after, bool acknowledged_too, Tag to);
+  void forget_held(uint32_t block);
+  bool unhold_all();
 
   Handle handle_;
   const uint32_t group_index_;
@@ -80,18 +86,23 @@ class Deliverer {
   uint32_t epoch_;
   Membership membership_{0};
   uint32_t rank_ = 0;
-  uint64_t scan_ = 0;          // everything before it was looked at
-  uint64_t skipped_ = 0;       // everything before it is acknowledged or with somebody
-  uint64_t again_ = 0;         // where the pass over skipped ones stands
-  uint64_t verify_until_ = 0;  // messages before it may be taken out while we claim them
-  Lanes blocked_;              // lanes of which an earlier message is with another member
-  Lanes blocked_again_;        // the same as the pass over skipped ones sees it
+  uint64_t scan_ = 0;                    // everything before it was looked at
+  uint64_t skipped_ = 0;                 // everything before it is acknowledged or with somebody
+  uint64_t again_ = 0;                   // where the pass over skipped ones stands
+  uint64_t verify_until_ = 0;            // messages before it may be taken out while we claim them
+  Lanes blocked_;                        // lanes of which an earlier message is with another member
+  Lanes blocked_again_;                  // the same as the pass over skipped ones sees it
+  uint64_t claimed_first_ = UINT64_MAX;  // all that bears our tag is from here on
+  uint64_t claimed_end_ = 0;             // and before this
+  uint32_t held_count_ = 0;              // of blocks held by us; over kHeldKnown: of some
+  uint32_t held_[kHeldKnown];
   uint64_t delivered_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t redelivered_ = 0;
   uint32_t empty_looks_ = 0;
   bool corrupt_is_told_ = true;
   bool has_events_ = false;
+  const bool has_slabs_;  // of its own
 };
 
 }  // namespace elasticpool

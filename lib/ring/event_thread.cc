@@ -29,7 +29,7 @@ int EventThread::start(Deliverer& deliverer) {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
   Pool pool(region, member_.tag, kNobody, 0);
-  leave_region(member_, pool);
+  leave_region(member_, pool, Leftovers::kNone);
   errno = error;
   return -1;
 }
@@ -78,7 +78,7 @@ void EventThread::loop() {
     const uint64_t one = 1;
     if (write(fd_, &one, sizeof(one)) < 0 && errno != EAGAIN) break;
   }
-  leave_region(member_, pool);
+  leave_region(member_, pool, Leftovers::kNone);
 }
 
 }  // namespace elasticpool

@@ -5,8 +5,8 @@
 //             there. Each delivery word of a new group is void with its generation, before it is
 //             active.
 // Sharing     messages without a key: blocks of 16 sequences by turns among the members, and
-//             whoever is idle takes what waits. With a key: all of one key to one member, by a
-//             hash.
+//             whoever is idle takes what waits. With a key: a hash puts it into one of 1024 lanes,
+//             and each lane is one member's; lanes are dealt out evenly, to within one.
 // Cost        is by a scan over 16 records; membership one load.
 #pragma once
 
@@ -37,9 +37,13 @@ class Membership {
     const uint32_t members = count();
     if (members <= 1) return 0;
     return key == 0 ? static_cast<uint32_t>(sequence / kTurn % members)
-                    : static_cast<uint32_t>(mix(key) % members);
+                    : lane_of(key) * members / kLanes;
   }
   static constexpr uint64_t kTurn = 16;
+  static constexpr uint32_t kLanes = 1024;
+  static constexpr uint32_t lane_of(uint64_t key) {
+    return static_cast<uint32_t>(mix(key) % kLanes);
+  }
 
   // The finalizer of MurmurHash3 (Appleby): neighbouring keys go to different members.
   static constexpr uint64_t mix(uint64_t key) {

@@ -33,10 +33,9 @@ struct Handle {
     return EP_RING_OK;
   }
   // Gives everything back and frees the place. The handle is not used any more.
-  void leave() {
+  void leave(Leftovers leftovers) {
     if (member.is_live()) reclaimer.pass(region().geometry().slots, false);
-    pool.flush();
-    leave_region(member, pool);
+    leave_region(member, pool, leftovers);
   }
 
   Member member;

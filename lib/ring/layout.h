@@ -75,6 +75,7 @@ struct MessageHeader {
   uint32_t checksum;  // CRC32C of all but itself, the sequence last
 };
 inline constexpr size_t kHeaderWords = sizeof(MessageHeader) / sizeof(uint64_t);
+inline constexpr size_t kHeaderKeyWord = offsetof(MessageHeader, key) / sizeof(uint64_t);
 static_assert(sizeof(MessageHeader) == kLineBytes);
 
 struct alignas(kLineBytes) SharedLine {
@@ -100,8 +101,8 @@ struct alignas(kLineBytes) MemberRecord {
   SharedU64 redelivered;
   // What others read often.
   alignas(kLineBytes) SharedU64 checkpoint;  // kNoCheckpoint: none
-  SharedU32 leave_wanted;
-  SharedU32 wake_count;  // a sleeping consumer waits on it
+  SharedU32 leave_wanted;                    // leave_mark() of who shall leave
+  SharedU32 wake_count;                      // a sleeping consumer waits on it
   // The message that it is publishing: whoever finds a slot claimed by it can finish that.
   alignas(kLineBytes) SharedLine intent;
 };

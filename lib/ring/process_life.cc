@@ -50,9 +50,11 @@ uint64_t own_namespace() {
 
 }  // namespace
 
-ProcessIdentity own_identity() {
+ProcessIdentity own_identity() { return identity_of(static_cast<uint32_t>(getpid())); }
+
+ProcessIdentity identity_of(uint32_t process) {
   ProcessIdentity identity;
-  identity.process = static_cast<uint32_t>(getpid());
+  identity.process = process;
   identity.pid_namespace = own_namespace();
   char state = 0;
   read_stat(identity.process, &state, &identity.start_time);

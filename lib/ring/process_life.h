@@ -16,6 +16,8 @@ struct ProcessIdentity {
   uint64_t pid_namespace = 0;  // 0: not known
 };
 ProcessIdentity own_identity();
+// Of another process of our pid namespace, which is certain to live at this moment.
+ProcessIdentity identity_of(uint32_t process);
 
 // Only if it is certain.
 bool is_gone(const ProcessIdentity& identity);

@@ -49,6 +49,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
   for (;;) {
     error = handle_.pool.reserve(bytes, &block, &place);
     if (EP_LIKELY(error == EP_RING_OK)) break;
+    if (error == EP_RING_CORRUPT) ++reserved_;  // it may be lost in between
     if (error != EP_RING_NO_MEMORY) return error;
     // More than there is, or messages that somebody must pass first.
     if (granules_of(bytes) > handle_.region().geometry().granules_max) return EP_RING_NO_MEMORY;
@@ -69,6 +70,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     wait_for_room(left);
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
   }
+  ++reserved_;
   *buffer = {handle_.region().payload(place.offset), bytes, place.capacity_bytes, block,
              place.slab_generation};
   return EP_RING_OK;
@@ -80,6 +82,7 @@ ep_ring_error Publisher::discard(const ep_ring_buffer& buffer) {
   BlockPlace place;
   if (!is_own(buffer, &place) || !handle_.pool.find(buffer.block, &place)) return EP_RING_INVALID;
   handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
+  --reserved_;
   return EP_RING_OK;
 }
 
@@ -182,7 +185,11 @@ void Publisher::store_tail() {
   if (tail.load_relaxed() < cursor_) tail.store_release(cursor_);
 }
 
-void Publisher::tell_consumers(uint64_t first, uint64_t count, uint64_t key) {
+// keys: of the one message; of several, not 0 where any of them has a key. Who those are for is not
+// among the first to be woken: then everybody looks.
+void Publisher::tell_consumers(uint64_t first, uint64_t count, uint64_t keys) {
+  const uint64_t key = count == 1 ? keys : 0;
+  const uint64_t most = key != keys ? kConsumersMax : count;
   // Sequences before sleepers are read; a consumer says that it sleeps before it
   // looks at sequences for the last time
   full_fence();
@@ -193,7 +200,7 @@ void Publisher::tell_consumers(uint64_t first, uint64_t count, uint64_t key) {
   for (uint32_t left = groups_; left != 0; left &= left - 1) {
     const auto i = static_cast<uint32_t>(std::countr_zero(left));
     if (EP_UNLIKELY(region.group(i).sleepers.load_relaxed() != 0)) {
-      wake_consumers(region, i, first, key, count);
+      wake_consumers(region, i, first, key, most);
     }
   }
 }
@@ -270,7 +277,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
   if (error != EP_RING_OK) return error;
   Deadline deadline(timeout_ms);
   const uint64_t first = cursor_;
-  uint64_t key = 0;
+  uint64_t keys = 0;
   while (*published < count) {
     MessageHeader header;
     BlockPlace place;
@@ -281,7 +288,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
     error = publish_one(header, place);
     if (EP_LIKELY(error == EP_RING_OK)) {
       ++*published;
-      key = header.key;
+      keys |= header.key;
       *last_sequence = header.sequence;
       if (EP_UNLIKELY(cursor_ % kPassBatch == 0)) handle_.reclaimer.pass(kPassBatch, false);
       continue;
@@ -289,7 +296,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
     if (error != EP_RING_FULL) break;
     // What is out there must be seen before we wait for room.
     store_tail();
-    tell_consumers(first, *published, 0);
+    tell_consumers(first, *published, keys);
     error = make_room(cursor_ - handle_.region().geometry().slots);
     if (error == EP_RING_OK) continue;
     if (error != EP_RING_TIMEOUT) break;
@@ -302,8 +309,9 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
   }
   if (*published == 0) return error;
   store_tail();
-  tell_consumers(first, *published, count == 1 ? key : 0);
+  tell_consumers(first, *published, keys);
   published_ += *published;
+  reserved_ -= *published;
   handle_.member.record->messages.store_relaxed(published_);
   return *published == count ? EP_RING_OK : error;
 }

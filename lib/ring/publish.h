@@ -22,7 +22,7 @@ class Publisher {
   ep_ring_error discard(const ep_ring_buffer& buffer);
   ep_ring_error publish(const ep_ring_buffer* buffers, size_t count, const ep_ring_label* labels,
                         int timeout_ms, size_t* published, uint64_t* last_sequence);
-  void close() { handle_.leave(); }
+  void close() { handle_.leave(reserved_ == 0 ? Leftovers::kNone : Leftovers::kSome); }
 
  private:
   ep_ring_error prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
@@ -35,7 +35,7 @@ class Publisher {
   ep_ring_error make_room(uint64_t held);
   bool may_drop(uint32_t group, uint64_t sequence) const;
   void drop(uint32_t group, uint64_t sequence);
-  void tell_consumers(uint64_t first, uint64_t count, uint64_t key);
+  void tell_consumers(uint64_t first, uint64_t count, uint64_t keys);
   void look_at_groups(uint64_t epoch);
   void wait_for_room(uint64_t ns);
   void store_tail();
@@ -44,6 +44,7 @@ class Publisher {
   Handle handle_;
   uint64_t cursor_;  // no slot before it is empty
   uint64_t published_ = 0;
+  uint64_t reserved_ = 0;  // blocks that its program has
   uint64_t groups_epoch_ = UINT64_MAX;
   uint16_t group_count_ = 0;
   uint32_t groups_ = 0;  // bit i: group i was not free at that epoch

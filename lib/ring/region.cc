@@ -170,6 +170,7 @@ ep_ring_error Region::create(const char* name, const ep_ring_options& options, R
     errno = saved_errno;
     return error;
   }
+  made->name_ = name != nullptr ? strdup(name) : nullptr;
   *region = made;
   return EP_RING_OK;
 }
@@ -245,6 +246,7 @@ ep_ring_error Region::attach(const char* name, uint32_t flags, Region** region) 
   const int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno == EISDIR ? EP_RING_FOREIGN : error_of_errno();
   error = attach_fd(fd, flags, region);
+  if (error == EP_RING_OK) (*region)->name_ = strdup(name);
   const int saved_errno = errno;
   // Removed before it was marked.
   if (error == EP_RING_OK && !is_file_of(path, fd)) {
@@ -281,6 +283,7 @@ ep_ring_error Region::remove_alone(const char* name) const {
 void Region::close(Region* region) {
   if (region->base_ != nullptr) munmap(region->base_, region->geometry_.end);
   if (region->fd_ >= 0) ::close(region->fd_);
+  free(region->name_);
   region->~Region();
   free(region);
 }

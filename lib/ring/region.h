@@ -36,6 +36,8 @@ class Region {
   const RegionConfig& config() const { return config_; }
   const RegionGeometry& geometry() const { return geometry_; }
   int fd() const { return fd_; }
+  // By which this process created or attached it; null: by a descriptor.
+  const char* name() const { return name_; }
   bool may_write_payloads() const { return may_write_payloads_; }
 
   RegionHeader& header() const { return *tables_.header; }
@@ -127,6 +129,7 @@ class Region {
   unsigned char* base_ = nullptr;
   unsigned char* payloads_ = nullptr;  // a second mapping where they are read-only
   int fd_ = -1;
+  char* name_ = nullptr;
   bool may_write_payloads_ = false;
   bool is_backed_whole_ = false;
 };

@@ -23,6 +23,8 @@ class Sweep {
         tag_(tag_at(place, state_word)),
         is_gone_(gone) {}
 
+  // Of a consumer: nothing is for it any more.
+  void leave_group();
   void run() {
     sweep_slots();
     sweep_groups();
@@ -126,6 +128,16 @@ void Sweep::return_message(uint32_t group, uint64_t sequence) {
   if (!is_gone_) keep_block(sequence);
   delivery.change(word,
                   delivery_word(DeliveryState::kReturned, kNobody, lap, delivery_count(word)));
+}
+
+void Sweep::leave_group() {
+  const uint32_t group_index = record_.group.load_relaxed();
+  if (place_ >= kConsumersMax || group_index >= kGroupsMax) return;
+  GroupRecord& group = region_.group(group_index);
+  const uint64_t bit = holder_bit(tag_);
+  group.sleepers.clear_bits(bit);
+  group.members.clear_bits(bit);
+  stir_group(region_, group_index);
 }
 
 void Sweep::sweep_deliveries() {
@@ -395,12 +407,18 @@ unsigned watch_region(Member& me, Pool& pool, uint64_t now_ns) {
   return found;
 }
 
-void leave_region(Member& me, Pool& pool) {
+void leave_region(Member& me, Pool& pool, Leftovers leftovers) {
+  pool.flush();
   const uint32_t place = place_of(me.tag);
   const uint64_t fenced = with_state(me.live_word, MemberState::kFenced);
-  me.record->state.change(me.live_word, fenced);
-  if (me.record->state.load_ordered() != fenced) return;
-  Sweep(me, pool, place, fenced, true).run();
+  const bool was_live = me.record->state.change(me.live_word, fenced);
+  if (!was_live && me.record->state.load_ordered() != fenced) return;
+  Sweep sweep(me, pool, place, fenced, true);
+  if (was_live && leftovers == Leftovers::kNone) {
+    sweep.leave_group();
+  } else {
+    sweep.run();
+  }
   me.record->state.change(fenced, with_state(fenced, state_after(*me.region, place, true)));
 }
 

@@ -39,6 +39,9 @@ constexpr uint32_t place_of(Tag tag) {
 }
 constexpr uint32_t generation_of(Tag tag) { return static_cast<uint32_t>(tag) >> kPlaceBits; }
 
+// Asks this one opening to leave; whoever has the place later does not feel meant.
+constexpr uint32_t leave_mark(Tag tag) { return generation_of(tag) | uint32_t{1} << 31; }
+
 // ---- Members.
 enum class MemberState : uint32_t {
   kFree = 0,

@@ -234,7 +234,10 @@ struct ep_ring_consumer_options {
 int ep_ring_consumer_open(ep_ring* ring, const struct ep_ring_consumer_options* options,
                           ep_ring_consumer** consumer) EP_RING_NOEXCEPT;
 /* Leaves. What it did not acknowledge goes to `transfer_to`, a name within the group, or to anybody
- * (NULL). A checkpoint is forgotten: it has left for good. Frees the handle. */
+ * (NULL); what was handed to a name waits for that consumer while it is there. A checkpoint is
+ * forgotten: it has left for good. Frees the handle.
+ * Cost  some microseconds; a handle that was fenced, or that keeps more than 64 references, is
+ *       looked for in every block of the pool (650 ms a GiB in blocks of 64 bytes). */
 void ep_ring_consumer_close(ep_ring_consumer* consumer, const char* transfer_to) EP_RING_NOEXCEPT;
 
 /* A view of a message: the producer's own bytes, valid until it is acknowledged or released. */
@@ -298,6 +301,90 @@ int ep_ring_checkpoint(ep_ring_consumer* consumer, uint64_t sequence) EP_RING_NO
 int ep_ring_recover(ep_ring_consumer* consumer, uint64_t* sequence) EP_RING_NOEXCEPT;
 /* No checkpoint and no group needs anything before `sequence`: what is not being processed goes. */
 int ep_ring_cleanup_before(ep_ring* ring, uint64_t sequence) EP_RING_NOEXCEPT;
+
+/* ---- Elasticity -------------------------------------------------------------------------------
+ *
+ * A scaler starts consumers of one group as processes, restarts those that die, and asks others to
+ * leave. Register and unregister(transfer_to) are ep_ring_consumer_open and ep_ring_consumer_close;
+ * they and a scaler may be mixed in a group. A scaler manages only those that it started.
+ *
+ * Threads  a scaler is used by one at a time, in the process that opened it. There is no thread:
+ *          exits are seen, and who does not leave is pressed, when ep_ring_scaler_poll is called;
+ *          ten times a second is often enough.
+ * Signals  it waits for its own children by their numbers, and for no other. */
+
+typedef struct ep_ring_scaler ep_ring_scaler;
+
+/* What is told of a consumer process that exited, or could not be started again. */
+struct ep_ring_exit {
+  const char* consumer; /* its name; valid during the call */
+  int process;
+  int status;      /* as of waitpid; -1: it was not our child, or start_error says more */
+  int start_error; /* errno of a start that failed, after which another comes later; else 0 */
+  bool was_asked;  /* to leave; else it is started again */
+};
+
+/* How a consumer is started: `start` or `argv`, the other is NULL. Copied, but for what it points
+ * to, which must last until the scaler is closed. */
+struct ep_ring_starter {
+  /* Starts a process that joins the group under that name (ep_ring_consumer_open) and closes its
+   * handle when ep_ring_get returns EP_RING_STOPPED. Returns its number (a pid_t), or -1 with
+   * errno. */
+  int (*start)(void* context, const char* consumer_name);
+  /* A command, NULL behind its last argument, looked for in PATH. The child finds in its
+   * environment EP_RING_NAME (where the region has a name), EP_RING_FD (the region's descriptor,
+   * which it inherits), EP_RING_GROUP and EP_RING_CONSUMER. */
+  const char* const* argv;
+  /* Told of each exit, from within ep_ring_scaler_poll and ep_ring_scaler_settle; may be NULL.
+   * It must not use the scaler. */
+  void (*exited)(void* context, const struct ep_ring_exit* exit);
+  void* context;
+  unsigned grace_ms; /* from asking it to leave to SIGTERM, and from that to SIGKILL; 0: 5000 */
+};
+
+/* Errors  MISSING: no such group. INVALID: a starter with both ways, or none. NO_MEMORY. */
+int ep_ring_scaler_open(ep_ring* ring, const char* group, const struct ep_ring_starter* starter,
+                        ep_ring_scaler** scaler) EP_RING_NOEXCEPT;
+/* Its consumers go on, and nobody looks after them. To stop them: ep_ring_scale_down(scaler, 0),
+ * then ep_ring_scaler_settle. To be closed before the ring is detached. NULL does nothing. */
+void ep_ring_scaler_close(ep_ring_scaler* scaler) EP_RING_NOEXCEPT;
+
+/* Starts `count` more consumers and does not wait until they have joined.
+ *
+ * Cost    a fork and exec each; the join itself is under a millisecond.
+ * Errors  BUSY: there is no place for so many (48 in a region), none was started. SYSTEM: one could
+ *         not be started, errno says why (ENOENT: no such command); those before it run. MISSING:
+ *         the group was removed. NO_MEMORY. */
+int ep_ring_scale_up(ep_ring_scaler* scaler, unsigned count) EP_RING_NOEXCEPT;
+/* Asks the youngest of its consumers to leave until `to` are left, and does not wait. Their
+ * ep_ring_get returns EP_RING_STOPPED. Who has not exited after grace_ms gets SIGTERM, then
+ * SIGKILL: nothing is lost in either case, what it did not acknowledge is delivered to others.
+ * Always OK; with `to` or fewer consumers it does nothing. */
+int ep_ring_scale_down(ep_ring_scaler* scaler, unsigned to) EP_RING_NOEXCEPT;
+/* Looks after its consumers: exits are told, those that nobody asked are started again under the
+ * same name (at once, or where one died within a second after 100 ms, then 200 ms, to 10 s), those
+ * that do not leave are pressed. Returns the number of exits it saw.
+ * Cost  a system call a consumer. */
+unsigned ep_ring_scaler_poll(ep_ring_scaler* scaler) EP_RING_NOEXCEPT;
+/* Polls until all its consumers have joined and all that were asked have exited.
+ * Errors  TIMEOUT. */
+int ep_ring_scaler_settle(ep_ring_scaler* scaler, int timeout_ms) EP_RING_NOEXCEPT;
+
+struct ep_ring_scaler_stat {
+  uint32_t running; /* processes that shall run; */
+  uint32_t joined;  /* of these have joined */
+  uint32_t leaving; /* asked, and still there */
+  uint32_t waiting; /* died, and will be started again */
+  uint64_t exits;   /* so far, asked or not */
+  uint64_t restarts;
+};
+void ep_ring_scaler_read_stat(const ep_ring_scaler* scaler,
+                              struct ep_ring_scaler_stat* stat) EP_RING_NOEXCEPT;
+
+/* All consumers of the group look at everything again that waits. Load is shared anew on its own
+ * when one comes or goes: messages without a key by turns of 16, with idle ones taking what others
+ * leave lying; keys by a hash over 1024 lanes, dealt out evenly. Errors  MISSING INVALID. */
+int ep_ring_rebalance(ep_ring* ring, const char* group) EP_RING_NOEXCEPT;
 
 /* ---- Looking in -------------------------------------------------------------------------------
  * */
