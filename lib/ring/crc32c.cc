@@ -79,7 +79,7 @@ bool find_instruction() {
 
 }  // namespace
 
-const bool crc32c_in_hardware = find_instruction();
+const bool kCrc32cInHardware = find_instruction();
 
 uint32_t crc32c_add_by_table(uint32_t state, const void* data, size_t bytes) {
   const auto* p = static_cast<const uint8_t*>(data);
@@ -88,7 +88,7 @@ uint32_t crc32c_add_by_table(uint32_t state, const void* data, size_t bytes) {
 }
 
 uint32_t crc32c_add(uint32_t state, const void* data, size_t bytes) {
-  if (!crc32c_in_hardware) return crc32c_add_by_table(state, data, bytes);
+  if (!kCrc32cInHardware) return crc32c_add_by_table(state, data, bytes);
   const auto* p = static_cast<const uint8_t*>(data);
   while (bytes >= 3 * kStreamBytes) {
     uint32_t second = 0;

@@ -26,7 +26,7 @@ inline uint32_t crc32c(const void* data, size_t bytes) {
 }
 
 // Whether the processor has the instruction: found out when the library is loaded.
-extern const bool crc32c_in_hardware;
+extern const bool kCrc32cInHardware;
 
 // The instruction itself; only where it is there. (Inline assembly: the rest of the library stays
 // code for every processor.)
@@ -42,7 +42,7 @@ EP_ALWAYS_INLINE uint32_t crc32c_instruction(uint32_t state, uint64_t word) {
 }
 
 EP_ALWAYS_INLINE uint32_t crc32c_add_word(uint32_t state, uint64_t word) {
-  if (EP_LIKELY(crc32c_in_hardware)) return crc32c_instruction(state, word);
+  if (EP_LIKELY(kCrc32cInHardware)) return crc32c_instruction(state, word);
   return crc32c_add_by_table(state, &word, sizeof(word));
 }
 

@@ -26,7 +26,7 @@ static_assert(sizeof(HeaderWords) == sizeof(MessageHeader));
 inline uint32_t header_checksum_prefix(const MessageHeader& header) {
   const auto words = std::bit_cast<HeaderWords>(header);
   uint32_t state = crc32c_begin();
-  if (EP_UNLIKELY(!crc32c_in_hardware)) {
+  if (EP_UNLIKELY(!kCrc32cInHardware)) {
     state = crc32c_add_by_table(state, &words.word[1], (kHeaderWords - 2) * sizeof(uint64_t));
     return crc32c_add_word(state, header.payload_checksum);
   }

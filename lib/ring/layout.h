@@ -201,8 +201,8 @@ static_assert(sizeof(DurableRecord) <= kDurableRecordBytes);
 constexpr uint32_t layout_number() {
   return static_cast<uint32_t>(sizeof(MemberRecord) + 7 * sizeof(GroupRecord) +
                                31 * sizeof(RegionHeader) + 101 * sizeof(DurableRecord) +
-                               1009 * kMembersMax + 10007 * kGroupsMax + 100003 * kBlockSizes +
-                               1000003 * kRingGranuleBytes);
+                               uint64_t{1009} * kMembersMax + uint64_t{10007} * kGroupsMax +
+                               100003 * kBlockSizes + 1000003 * kRingGranuleBytes);
 }
 
 // Offsets of the tables from the start of the region.

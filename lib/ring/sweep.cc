@@ -19,7 +19,6 @@ class Sweep {
         reclaimer_(me, pool, false),
         record_(region_.member(place)),
         place_(place),
-        state_word_(state_word),
         tag_(tag_at(place, state_word)),
         is_gone_(gone) {}
 
@@ -58,7 +57,6 @@ class Sweep {
   Reclaimer reclaimer_;
   MemberRecord& record_;
   const uint32_t place_;
-  const uint64_t state_word_;
   const Tag tag_;
   const bool is_gone_;
 };
