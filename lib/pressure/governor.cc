@@ -18,17 +18,13 @@
 #include "os/thread.h"
 #include "pressure/alerts.h"
 #include "pressure/edge_work.h"
+#include "pressure/tell_pace.h"
 
 namespace elasticpool {
 namespace {
 
 constexpr uint64_t kSampleMs = 1000;
 constexpr uint64_t kRefreshMs = 60000;
-// Listeners are asked again after so much time; where so much was grown meanwhile, sooner.
-constexpr uint64_t kTellMs = 100;
-constexpr uint64_t kTellSoonMs = 10;
-constexpr uint64_t kTellShare = 256;
-constexpr uint64_t kLeastTellBytes = 1 * kMiB;
 constexpr uint64_t kMostLookBytes = 64 * kMiB;
 // What is asked for at once for the sake of what is coming: 16 MiB take some 4 ms, the listener's
 // work included.
@@ -95,7 +91,6 @@ class Governor {
   void answer_shortage(bool is_by_service, uint64_t now_ms);
   uint64_t release_all_free();
   bool may_ask() const;
-  bool may_tell(uint64_t now_ms);
   void keep_soft_limit();
   void plan_next_look(uint64_t expected_bytes);
   void publish();
@@ -115,8 +110,7 @@ class Governor {
   uint64_t planned_growth_bytes_ = 0;
   uint64_t sampled_ms_ = 0;
   uint64_t refreshed_ms_ = 0;
-  uint64_t told_ms_ = 0;
-  uint64_t told_at_bytes_ = 0;  // what was used when listeners were asked last
+  TellPace tell_pace_;
   // The free blocks whose pages could not go, or have gone already.
   uint64_t settled_room_bytes_ = 0;
   bool is_open_ = false;  // the sources of limits
@@ -364,20 +358,6 @@ bool Governor::may_ask() const {
          now_.level >= PressureLevel::kCritical;
 }
 
-bool Governor::may_tell(uint64_t now_ms) {
-  if (!listeners.any()) return false;
-  const uint64_t used_bytes = now_.reading.used_bytes;
-  const uint64_t grown_bytes = saturating_subtract(used_bytes, told_at_bytes_);
-  // What has gone since may be grown again.
-  told_at_bytes_ = std::min(told_at_bytes_, used_bytes);
-  const uint64_t passed_ms = now_ms - told_ms_;
-  const uint64_t soon_bytes = std::max(now_.reading.limit_bytes / kTellShare, kLeastTellBytes);
-  if (passed_ms < kTellSoonMs || (passed_ms < kTellMs && grown_bytes < soon_bytes)) return false;
-  told_ms_ = now_ms;
-  told_at_bytes_ = used_bytes;
-  return true;
-}
-
 // Not twice: nobody has come by an edge since, and the heap has grown.
 uint64_t Governor::ask_or_postpone(uint64_t wanted_bytes, uint64_t now_ms) {
   if (may_call_ || was_postponed_) return ask_listeners(wanted_bytes, now_ms);
@@ -389,7 +369,10 @@ uint64_t Governor::ask_or_postpone(uint64_t wanted_bytes, uint64_t now_ms) {
 
 uint64_t Governor::ask_listeners(uint64_t wanted_bytes, uint64_t now_ms) {
   postponed_bytes_ = 0;
-  if (!may_tell(now_ms)) return 0;
+  const MemoryReading& reading = now_.reading;
+  if (!listeners.any() || !tell_pace_.take(now_ms, reading.used_bytes, reading.limit_bytes)) {
+    return 0;
+  }
   struct Question {
     const PressureState& state;
     uint64_t wanted_bytes;
