@@ -82,7 +82,7 @@ class Governor {
   uint64_t granted_since_last_look() const;
   void foresee(uint64_t now_ms);
   void follow_group_limit();
-  uint64_t wanted_bytes(uint64_t expected_bytes) const;
+  uint64_t wanted_bytes(PressureLevel level, uint64_t expected_bytes) const;
   PressureLevel rise(uint64_t expected_bytes);
   uint64_t relieve(uint64_t wanted_bytes, uint64_t now_ms);
   uint64_t release_worthwhile_slabs(uint64_t wanted_bytes);
@@ -238,7 +238,7 @@ void Governor::look_now(uint64_t now_ms) {
     publish();
     const bool is_high = level >= PressureLevel::kHigh;
     if (is_high || (level >= PressureLevel::kWarning && now_.outlook.alarm)) {
-      relieve(wanted_bytes(expected), now_ms);
+      relieve(wanted_bytes(level, expected), now_ms);
     }
   }
   keep_soft_limit();
@@ -247,11 +247,13 @@ void Governor::look_now(uint64_t now_ms) {
   if (now_.level != before) alert_level(now_.level, now_.reading, now_ms);
 }
 
-// To be back below kHigh; before that is reached, where it will be, below kWarning: a bite at a
-// time, or whoever makes the heap grow would wait for all of it at once.
-uint64_t Governor::wanted_bytes(uint64_t expected_bytes) const {
+// To leave kHigh; before that is reached, where it will be, to be below kWarning: a bite at a time,
+// or whoever makes the heap grow would wait for all of it at once.
+uint64_t Governor::wanted_bytes(PressureLevel level, uint64_t expected_bytes) const {
+  constexpr PressureLevel kHigh = PressureLevel::kHigh;
   const MemoryReading& reading = now_.reading;
-  const uint64_t wanted = ladder().wanted_bytes(expected_bytes, reading.limit_bytes);
+  const uint64_t wanted =
+      level < kHigh ? 0 : ladder().wanted_bytes(kHigh, expected_bytes, reading.limit_bytes);
   if (!now_.outlook.alarm) return wanted;
   const uint64_t line_bytes = ladder().line_bytes(PressureLevel::kWarning, reading.limit_bytes);
   const uint64_t ahead_bytes = saturating_subtract(reading.used_bytes, line_bytes);

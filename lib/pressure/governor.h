@@ -4,7 +4,7 @@
 //               left (base/held_memory.h), before the memory is touched. Time: the helper thread,
 //               where there is one, looks once a second (caretaker.h). A process without threads
 //               has the first only. (What polls is too late for a program that grows by 1 GB/s.)
-// What is done  in this order, until enough has gone, each with its price:
+// What is done  in this order, until enough has gone to leave the level kHigh, each with its price:
 //                 kHigh       free frames and extents go back to the system
 //                 kHigh       pages inside slabs on which only free blocks lie, where more blocks
 //                             are free than were when they were looked at last

@@ -4,7 +4,9 @@
 // Levels    by the share of the limit that is used, in per cent; a level is reached at its line,
 //           and left kSlackPercent below it, so that what sways around a line does not change all
 //           the time. A limit of 0 is full whatever is used.
-// Wanted    by so much is the line of kHigh passed: below it nobody is asked for more.
+// Wanted    by so much more is used than where a level is left: who frees exactly that has left it,
+//           and no less would do. (To be just below the line would not: the least growth leads
+//           above it again, and to the next question.)
 // Expected  what is used and what was granted since the last look: a block is touched after it is
 //           handed out, and then it is too late to ask whether it fits. Where more was granted than
 //           the limit holds, nobody will touch all of it: then it does not count.
@@ -42,21 +44,29 @@ class PressureLadder {
     return percent_of(limit_bytes, percents_[static_cast<size_t>(level) - 1]);
   }
 
+  // At most so much is used where the level, once reached, is left. Of kNone: nothing.
+  constexpr uint64_t left_bytes(PressureLevel level, uint64_t limit_bytes) const {
+    if (level == PressureLevel::kNone) return 0;
+    // Never down to nothing: that would not be left any more. But below the line in any case.
+    const unsigned percent = percents_[static_cast<size_t>(level) - 1];
+    const uint64_t bytes = percent_of(limit_bytes, percent - std::min(kSlackPercent, percent - 1));
+    return std::min(bytes, saturating_subtract(line_bytes(level, limit_bytes), 1));
+  }
+
   constexpr PressureLevel level_of(uint64_t used_bytes, uint64_t limit_bytes,
                                    PressureLevel before) const {
     for (size_t i = kPressureLevels - 1; i > 0; --i) {
-      const unsigned slack = static_cast<size_t>(before) >= i ? kSlackPercent : 0;
-      const unsigned percent = percents_[i - 1];
-      // Never down to nothing: that would not be left any more.
-      if (used_bytes >= percent_of(limit_bytes, percent - std::min(slack, percent - 1))) {
-        return static_cast<PressureLevel>(i);
-      }
+      const auto level = static_cast<PressureLevel>(i);
+      if (used_bytes >= line_bytes(level, limit_bytes)) return level;
+      if (before >= level && used_bytes > left_bytes(level, limit_bytes)) return level;
     }
     return PressureLevel::kNone;
   }
 
-  constexpr uint64_t wanted_bytes(uint64_t used_bytes, uint64_t limit_bytes) const {
-    return saturating_subtract(used_bytes, line_bytes(PressureLevel::kHigh, limit_bytes));
+  // For `level` to be left.
+  constexpr uint64_t wanted_bytes(PressureLevel level, uint64_t used_bytes,
+                                  uint64_t limit_bytes) const {
+    return saturating_subtract(used_bytes, left_bytes(level, limit_bytes));
   }
 
   // After how much more growth to look again: a share of what is left, so that the looks come the

@@ -94,9 +94,9 @@ int ep_pressure_get(struct ep_pressure* pressure, size_t size) EP_PRESSURE_NOEXC
 
 /* Called when memory gets scarce: level HIGH or above, or a forecast that says so; at any level
  * where the service manager says so (systemd.io/MEMORY_PRESSURE), from WARNING on where the kernel
- * does (stalls). wanted_bytes: so much should be freed, to be back under the level HIGH, or a share
- * of the heap; a cache drops entries for it, and what the function frees goes back to the system
- * when it returns.
+ * does (stalls). wanted_bytes: so much should be freed, to leave the level HIGH (two per cent of
+ * the limit below its line), or a share of the heap; a cache drops entries for it, and what the
+ * function frees goes back to the system when it returns.
  *
  * Where     on the helper thread of the library, or on the thread whose request has made the heap
  *           grow; outside all locks of the library, but maybe under those of the program that this

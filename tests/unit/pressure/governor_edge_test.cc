@@ -35,9 +35,9 @@ TEST_F(GovernorEdgeTest, WithinARequestNobodyIsAsked) {
   run([] {
     governor_start(limited(), kHooks);
     EXPECT_EQ(governor_add_listener(listener, g_name), 0);
-    EXPECT_EQ(look_within_request_at(85), (Calls{"free 5"}));
+    EXPECT_EQ(look_within_request_at(85), (Calls{"free 7"}));
     EXPECT_TRUE(is_edge_work(kAskListeners));
-    EXPECT_EQ(ask(), (Calls{"tell L 5 at high", "free 5"}));
+    EXPECT_EQ(ask(), (Calls{"tell L 7 at high", "free 7"}));
     EXPECT_FALSE(is_edge_work(kAskListeners));
     EXPECT_EQ(ask(), Calls()) << "once";
     EXPECT_EQ(state().told, 1U);
@@ -49,12 +49,12 @@ TEST_F(GovernorEdgeTest, WhatListenersFreeAtTheEdgeCounts) {
     governor_start(limited(), kHooks);
     EXPECT_EQ(governor_add_listener(listener, g_name), 0);
     look_within_request_at(85);
-    g_heap.on_tell = [] { g_heap.free_bytes = 5 * kMiB; };
+    g_heap.on_tell = [] { g_heap.free_bytes = 7 * kMiB; };
     ask();
-    EXPECT_EQ(state().last_wanted_bytes, 5 * kMiB);
-    EXPECT_EQ(state().last_returned_bytes, 5 * kMiB);
-    EXPECT_EQ(state().returned_bytes, 5 * kMiB);
-    EXPECT_EQ(held_bytes(), 80 * kMiB);
+    EXPECT_EQ(state().last_wanted_bytes, 7 * kMiB);
+    EXPECT_EQ(state().last_returned_bytes, 7 * kMiB);
+    EXPECT_EQ(state().returned_bytes, 7 * kMiB);
+    EXPECT_EQ(held_bytes(), 78 * kMiB);
   });
 }
 
@@ -63,7 +63,7 @@ TEST_F(GovernorEdgeTest, WhereNobodyComesByTheNextLookAsks) {
     governor_start(limited(), kHooks);
     EXPECT_EQ(governor_add_listener(listener, g_name), 0);
     look_within_request_at(85);
-    EXPECT_EQ(look_within_request_at(86), (Calls{"free 6", "tell L 6 at high", "free 6"}));
+    EXPECT_EQ(look_within_request_at(86), (Calls{"free 8", "tell L 8 at high", "free 8"}));
   });
 }
 
@@ -72,7 +72,7 @@ TEST_F(GovernorEdgeTest, ALookFromOutsideAsksAtOnceAndForAll) {
     governor_start(limited(), kHooks);
     EXPECT_EQ(governor_add_listener(listener, g_name), 0);
     look_within_request_at(85);
-    EXPECT_EQ(look_at(86), (Calls{"free 6", "tell L 6 at high", "free 6"}));
+    EXPECT_EQ(look_at(86), (Calls{"free 8", "tell L 8 at high", "free 8"}));
     EXPECT_EQ(ask(), Calls()) << "nothing is left to ask for";
   });
 }
@@ -86,8 +86,8 @@ TEST_F(GovernorEdgeTest, WhatIsNotWantedAnyMoreIsNotAskedFor) {
     EXPECT_EQ(ask(), Calls()) << "no listener at level none";
     EXPECT_FALSE(is_edge_work(kAskListeners));
     // And the next request that finds it wanting is the first one again.
-    EXPECT_EQ(look_within_request_at(85), (Calls{"free 5"}));
-    EXPECT_EQ(ask(), (Calls{"tell L 5 at high", "free 5"}));
+    EXPECT_EQ(look_within_request_at(85), (Calls{"free 7"}));
+    EXPECT_EQ(ask(), (Calls{"tell L 7 at high", "free 7"}));
   });
 }
 
@@ -101,7 +101,7 @@ TEST_F(GovernorEdgeTest, WhoComesByWhileSomebodyLooksLeavesItToTheNext) {
       governor_ask_listeners();
       EXPECT_TRUE(is_edge_work(kAskListeners)) << "somebody is at it";
     };
-    EXPECT_EQ(ask(), (Calls{"tell L 5 at high", "free 5"}));
+    EXPECT_EQ(ask(), (Calls{"tell L 7 at high", "free 7"}));
     EXPECT_EQ(ask(), Calls());
     EXPECT_FALSE(is_edge_work(kAskListeners));
   });
@@ -110,7 +110,7 @@ TEST_F(GovernorEdgeTest, WhoComesByWhileSomebodyLooksLeavesItToTheNext) {
 TEST_F(GovernorEdgeTest, WithoutListenersThereIsNoWork) {
   run([] {
     governor_start(limited(), kHooks);
-    EXPECT_EQ(look_within_request_at(85), (Calls{"free 5"}));
+    EXPECT_EQ(look_within_request_at(85), (Calls{"free 7"}));
     EXPECT_FALSE(is_edge_work(kAskListeners));
     EXPECT_EQ(ask(), Calls());
   });

@@ -71,7 +71,7 @@ TEST_F(GovernorShortageTest, WhoGrowsMeanwhileIsLookedAfter) {
       EXPECT_TRUE(charge(30 * kMiB, Charge::kBlock));
     };
     // 60 and 30, less the bite of 16, are held when it looks: 104 are expected.
-    EXPECT_EQ(heed(kService), (Calls{"free 16", "grown", "thrift", "free 24", "free 16"}));
+    EXPECT_EQ(heed(kService), (Calls{"free 16", "grown", "thrift", "free 26", "free 16"}));
   });
 }
 
@@ -110,10 +110,10 @@ TEST_F(GovernorShortageTest, WhileSomebodyLooksItIsToBeSaidAgain) {
       uint64_t returned_bytes = 0;
       EXPECT_FALSE(governor_heed(kService, &returned_bytes));
     };
-    EXPECT_EQ(look_at(85), (Calls{"free 5", "tell L 5 at high", "free 5"}));
+    EXPECT_EQ(look_at(85), (Calls{"free 7", "tell L 7 at high", "free 7"}));
     EXPECT_EQ(state().shortages, 0U);
     g_heap.on_tell = [] {};
-    EXPECT_EQ(heed(kSystemStall).front(), "free 5") << "it looks first";
+    EXPECT_EQ(heed(kSystemStall).front(), "free 7") << "it looks first";
     EXPECT_EQ(state().shortages, 1U);
   });
 }

@@ -26,17 +26,21 @@ uint64_t naive_line(uint64_t limit, unsigned percent) {
   return static_cast<uint64_t>(Wide{limit} * percent / 100);
 }
 
-// The line below which the level is left: two per cent below, but never nothing.
-unsigned left_at(unsigned percent) {
-  return percent <= kSlackPercent ? 1 : percent - kSlackPercent;
+// Whether a level that was reached is held: above two per cent below its line. The lowest lines,
+// below which there is no such place, have it at one per cent; and the line itself is never below.
+bool naive_holds(uint64_t used, uint64_t limit, unsigned percent) {
+  const unsigned left_at = percent <= kSlackPercent ? 1 : percent - kSlackPercent;
+  return used > naive_line(limit, left_at) || used >= naive_line(limit, percent);
 }
 
 PressureLevel naive_level(const uint8_t (&percents)[4], uint64_t used, uint64_t limit,
                           PressureLevel before) {
   PressureLevel level = PressureLevel::kNone;
   for (size_t i = 1; i < kPressureLevels; ++i) {
-    const unsigned percent = index_of(before) >= i ? left_at(percents[i - 1]) : percents[i - 1];
-    if (used >= naive_line(limit, percent)) level = kLevels[i];
+    const unsigned percent = percents[i - 1];
+    const bool is_in = index_of(before) >= i ? naive_holds(used, limit, percent)
+                                             : used >= naive_line(limit, percent);
+    if (is_in) level = kLevels[i];
   }
   return level;
 }
@@ -81,12 +85,12 @@ TEST(Ladder, IsLeftBelowTheLine) {
   const PressureLadder ladder(kPercents[0]);
   EXPECT_EQ(ladder.level_of(799, 1000, PressureLevel::kNone), PressureLevel::kWarning);
   EXPECT_EQ(ladder.level_of(800, 1000, PressureLevel::kNone), PressureLevel::kHigh);
-  EXPECT_EQ(ladder.level_of(780, 1000, PressureLevel::kHigh), PressureLevel::kHigh);
-  EXPECT_EQ(ladder.level_of(779, 1000, PressureLevel::kHigh), PressureLevel::kWarning);
-  EXPECT_EQ(ladder.level_of(780, 1000, PressureLevel::kWarning), PressureLevel::kWarning);
+  EXPECT_EQ(ladder.level_of(781, 1000, PressureLevel::kHigh), PressureLevel::kHigh);
+  EXPECT_EQ(ladder.level_of(780, 1000, PressureLevel::kHigh), PressureLevel::kWarning);
+  EXPECT_EQ(ladder.level_of(781, 1000, PressureLevel::kWarning), PressureLevel::kWarning);
   EXPECT_EQ(ladder.level_of(790, 1000, PressureLevel::kEmergency), PressureLevel::kHigh)
       << "all below the one that is left are held as well";
-  EXPECT_EQ(ladder.level_of(679, 1000, PressureLevel::kEmergency), PressureLevel::kNone);
+  EXPECT_EQ(ladder.level_of(680, 1000, PressureLevel::kEmergency), PressureLevel::kNone);
 }
 
 TEST(Ladder, LevelsOfAllSmallLimits) {
@@ -142,7 +146,7 @@ TEST(Ladder, ALimitOfNothingIsFull) {
     const PressureLadder ladder(percents);
     for (const uint64_t used : {uint64_t{0}, uint64_t{1}, UINT64_MAX}) {
       EXPECT_EQ(ladder.level_of(used, 0, PressureLevel::kNone), PressureLevel::kEmergency);
-      EXPECT_EQ(ladder.wanted_bytes(used, 0), used);
+      EXPECT_EQ(ladder.wanted_bytes(PressureLevel::kHigh, used, 0), used);
     }
   }
 }
@@ -157,16 +161,40 @@ TEST(Ladder, OfAnEmptyHeapThereIsNoLevel) {
   }
 }
 
-TEST(Ladder, WantsWhatIsAboveHigh) {
+// All that is wanted leaves the level, and those above it; a byte less does not. `limit`: of 100
+// bytes at least, or a line may lie at nothing, which nobody can be below.
+void expect_just_enough(const uint8_t (&percents)[4], uint64_t used, uint64_t limit) {
+  const PressureLadder ladder(percents);
+  for (size_t i = 1; i < kPressureLevels; ++i) {
+    const uint64_t wanted = ladder.wanted_bytes(kLevels[i], used, limit);
+    ASSERT_LE(wanted, used);
+    ASSERT_LT(ladder.level_of(used - wanted, limit, PressureLevel::kEmergency), kLevels[i])
+        << used << " of " << limit << ", line at " << int{percents[i - 1]};
+    if (wanted == 0) continue;
+    ASSERT_GE(ladder.level_of(used - wanted + 1, limit, kLevels[i]), kLevels[i])
+        << used << " of " << limit << ", line at " << int{percents[i - 1]};
+  }
+}
+
+TEST(Ladder, WhatIsWantedIsJustEnoughToLeaveTheLevel) {
   for (const auto& percents : kPercents) {
-    const PressureLadder ladder(percents);
+    for (uint64_t limit = 100; limit <= 210; ++limit) {
+      for (uint64_t used = 0; used <= limit + 2; ++used) expect_just_enough(percents, used, limit);
+    }
     for (const uint64_t limit : edges()) {
-      for (const uint64_t used : edges()) {
-        const uint64_t line = naive_line(limit, percents[1]);
-        ASSERT_EQ(ladder.wanted_bytes(used, limit), used > line ? used - line : 0);
-      }
+      if (limit < 100) continue;
+      for (const uint64_t used : edges()) expect_just_enough(percents, used, limit);
     }
   }
+}
+
+TEST(Ladder, WantsWhatIsAboveTwoPerCentBelowTheLine) {
+  const PressureLadder ladder(kPercents[0]);
+  EXPECT_EQ(ladder.wanted_bytes(PressureLevel::kHigh, 850, 1000), 70U);
+  EXPECT_EQ(ladder.wanted_bytes(PressureLevel::kHigh, 781, 1000), 1U);
+  EXPECT_EQ(ladder.wanted_bytes(PressureLevel::kHigh, 780, 1000), 0U);
+  EXPECT_EQ(ladder.wanted_bytes(PressureLevel::kWarning, 780, 1000), 100U);
+  EXPECT_EQ(ladder.wanted_bytes(PressureLevel::kNone, 780, 1000), 780U);
 }
 
 TEST(Ladder, LooksCloserTheLessIsLeft) {
