@@ -247,16 +247,16 @@ void Governor::look_now(uint64_t now_ms) {
   if (now_.level != before) alert_level(now_.level, now_.reading, now_ms);
 }
 
-// To leave kHigh; before that is reached, where it will be, to be below kWarning: a bite at a time,
-// or whoever makes the heap grow would wait for all of it at once.
+// To leave kHigh; before that is reached, where it will be, to leave kWarning: a bite at a time, or
+// whoever makes the heap grow would wait for all of it at once.
 uint64_t Governor::wanted_bytes(PressureLevel level, uint64_t expected_bytes) const {
   constexpr PressureLevel kHigh = PressureLevel::kHigh;
   const MemoryReading& reading = now_.reading;
   const uint64_t wanted =
       level < kHigh ? 0 : ladder().wanted_bytes(kHigh, expected_bytes, reading.limit_bytes);
   if (!now_.outlook.alarm) return wanted;
-  const uint64_t line_bytes = ladder().line_bytes(PressureLevel::kWarning, reading.limit_bytes);
-  const uint64_t ahead_bytes = saturating_subtract(reading.used_bytes, line_bytes);
+  const uint64_t ahead_bytes =
+      ladder().wanted_bytes(PressureLevel::kWarning, reading.used_bytes, reading.limit_bytes);
   const uint64_t bite_bytes =
       std::clamp(reading.limit_bytes / kBiteShare, kLeastBiteBytes, kMostBiteBytes);
   return std::max(wanted, std::min(ahead_bytes, wanted + bite_bytes));

@@ -17,8 +17,7 @@
 //               kWarning is watched only.
 // Forecast      a sample a second goes to forecast.h while anybody looks, and each look between
 //               two of them a glance. Where it says that the third level will be crossed, the same
-//               is done from kWarning on, a bite at each look, so that what is used is below that
-//               again.
+//               is done from kWarning on, a bite at each look, until that level is left.
 // Shortage      what the kernel calls a stall, and what the service manager says, is no share of a
 //               limit: all that is free goes, and listeners are asked for a share of the heap where
 //               it was the service manager, or the level is kWarning at least. Once a second at

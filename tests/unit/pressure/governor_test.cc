@@ -289,9 +289,12 @@ TEST_F(GovernorTest, AnAlarmAsksFromAWarningOn) {
     EXPECT_TRUE(state().outlook.alarm);
     EXPECT_EQ(governor_remove_listener(listener, g_name), 0);
     EXPECT_EQ(look_at(75), (Calls{"no thrift", "free 4"})) << "a bite";
-    EXPECT_EQ(look_at(72), (Calls{"free 2"}));
+    EXPECT_EQ(look_at(71), (Calls{"free 3"})) << "until the level is left";
+    EXPECT_EQ(look_at(69), (Calls{"free 1"}));
     EXPECT_EQ(state().level, PressureLevel::kWarning);
-    EXPECT_EQ(look_at(60), Calls()) << "but not without a level";
+    EXPECT_EQ(look_at(68), Calls()) << "but not without a level";
+    EXPECT_TRUE(state().outlook.alarm);
+    EXPECT_EQ(look_at(69), Calls());
   });
 }
 
