@@ -354,7 +354,7 @@ void MemoryLimits::read_process(MemoryReading* nearest) {
   take_nearer(nearest, reading);
 }
 
-MemoryReading MemoryLimits::read(uint64_t heap_bytes) {
+MemoryReading MemoryLimits::read(uint64_t heap_bytes, uint64_t granted_bytes) {
   if (is_forked_) {
     is_forked_ = false;
     // That which was opened is the parent's.
@@ -368,6 +368,10 @@ MemoryReading MemoryLimits::read(uint64_t heap_bytes) {
     if (!read_groups(&nearest)) drop_unreadable_groups();
   }
   if (!is_forbidden_) read_system(&nearest);
+  // By now it is the nearest of those that count a touch; they all would have it on top.
+  if (counts_when_touched(nearest.source) && granted_bytes <= nearest.limit_bytes) {
+    nearest.untouched_bytes = granted_bytes;
+  }
   if (!is_forbidden_) read_process(&nearest);
   if (is_forbidden_) nearest = {};
   MemoryReading option;

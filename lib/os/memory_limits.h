@@ -3,14 +3,19 @@
 // Limits    of its control group and of all above it: memory.max and memory.high (version 2),
 //           memory.limit_in_bytes (version 1); what the system has left (MemAvailable); RLIMIT_AS,
 //           RLIMIT_DATA; a number that the user gives. The nearest is the one with the least room,
-//           limit - used; of those that are passed the one that is passed by most. Any of them may
-//           be missing, and come or go while the process runs.
+//           limit - expected; of those that are passed the one that is passed by most. Any of them
+//           may be missing, and come or go while the process runs.
 // Used      of a group: its usage without the file cache that the kernel takes back before it kills
 //           (inactive_file). That costs another file: it is read where usage is at kCachePercent of
 //           the limit or over. Below that the figure of the last look stands, of refresh() at the
 //           latest: with it a program that only reads files does not seem to grow.
 //           Of the system: MemTotal - MemAvailable. Of RLIMIT_AS and RLIMIT_DATA: what the process
 //           has mapped, what of it is data and stack. Of the number: what the caller says.
+// Expected  what is used, and what the heap was granted lately where use does not have it yet: a
+//           group and the system count a page when it is touched first. What a process has mapped
+//           counts from then on, touched or not; and what was granted is in the caller's number.
+//           What was touched since it was granted counts twice. Where more was granted than the
+//           limit holds, nobody will touch all of it: then none of it is expected.
 // Following read() sees each change of a limit that was there at the last refresh(). A limit where
 //           there was none, and a move to another group, are seen by refresh(): about once a
 //           minute. A group that has gone, and a descriptor that the program has closed, lead to a
@@ -31,6 +36,7 @@
 //           microseconds, 4 KiB of stack. 4 KiB of state; nothing is allocated.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -53,17 +59,32 @@ enum class MemorySource : uint8_t {
   kOption,
 };
 
+constexpr bool is_group(MemorySource source) {
+  return source == MemorySource::kGroupMax || source == MemorySource::kGroupHigh ||
+         source == MemorySource::kGroupV1;
+}
+
+// A page, and not when it is mapped or handed out.
+constexpr bool counts_when_touched(MemorySource source) {
+  return is_group(source) || source == MemorySource::kSystem;
+}
+
 // used_bytes may be above limit_bytes, and limit_bytes may be 0: then everything is too much.
 struct MemoryReading {
   MemorySource source = MemorySource::kNone;
   uint64_t limit_bytes = 0;
   uint64_t used_bytes = 0;
+  // Expected on top of that.
+  uint64_t untouched_bytes = 0;
   // Taken off what the group's usage is; as of this reading, or of an earlier one.
   uint64_t file_cache_bytes = 0;
   bool file_cache_is_fresh = false;
 
+  constexpr uint64_t expected_bytes() const {
+    return used_bytes + std::min(untouched_bytes, UINT64_MAX - used_bytes);
+  }
   constexpr uint64_t room_bytes() const {
-    return limit_bytes > used_bytes ? limit_bytes - used_bytes : 0;
+    return limit_bytes > expected_bytes() ? limit_bytes - expected_bytes() : 0;
   }
   constexpr bool is_nearer_than(const MemoryReading& other) const;
 };
@@ -73,7 +94,7 @@ constexpr bool MemoryReading::is_nearer_than(const MemoryReading& other) const {
   if (other.source == MemorySource::kNone) return true;
   if (room_bytes() != other.room_bytes()) return room_bytes() < other.room_bytes();
   if (room_bytes() > 0) return false;
-  return used_bytes - limit_bytes > other.used_bytes - other.limit_bytes;
+  return expected_bytes() - limit_bytes > other.expected_bytes() - other.limit_bytes;
 }
 
 // Where the kernel says it, for tests: elsewhere. The names stay where they are.
@@ -93,8 +114,8 @@ class MemoryLimits {
   void open_sources(const MemoryFiles& files, uint64_t option_limit_bytes);
 
   // The nearest limit; source kNone where there is none. `heap_bytes`: what the user's number
-  // counts.
-  MemoryReading read(uint64_t heap_bytes);
+  // counts. `granted_bytes`: of it, what may not have been touched yet.
+  MemoryReading read(uint64_t heap_bytes, uint64_t granted_bytes = 0);
 
   // Looks for groups and files anew. What cannot be found any more, while it can still be read
   // (after chroot), stays.

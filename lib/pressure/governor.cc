@@ -82,8 +82,8 @@ class Governor {
   uint64_t granted_since_last_look() const;
   void foresee(uint64_t now_ms);
   void follow_group_limit();
-  uint64_t wanted_bytes(PressureLevel level, uint64_t expected_bytes) const;
-  PressureLevel rise(uint64_t expected_bytes);
+  uint64_t wanted_bytes(PressureLevel level) const;
+  PressureLevel rise();
   uint64_t relieve(uint64_t wanted_bytes, uint64_t now_ms);
   uint64_t release_worthwhile_slabs(uint64_t wanted_bytes);
   uint64_t ask_listeners(uint64_t wanted_bytes, uint64_t now_ms);
@@ -92,14 +92,14 @@ class Governor {
   uint64_t release_all_free();
   bool may_ask() const;
   void keep_soft_limit();
-  void plan_next_look(uint64_t expected_bytes);
+  void plan_next_look();
   void publish();
 
   PressureLadder ladder() const { return PressureLadder(settings_.levels_percent); }
 
   void open_limits();
   void refresh_limits(uint64_t now_ms);
-  void read_limits();
+  void read_limits(uint64_t granted_bytes);
 
   // Whoever looks owns all below but for what the locks guard.
   std::atomic<bool> busy_{false};
@@ -151,9 +151,9 @@ void Governor::start(const GovernorSettings& settings, const GovernorHooks& hook
   const bool is_told = settings.limit_bytes != UINT64_MAX || settings.group_is_hard;
   if (settings.on && is_told) {
     open_limits();
-    read_limits();
+    read_limits(0);
   }
-  plan_next_look(now_.reading.used_bytes);
+  plan_next_look();
   publish();
 }
 
@@ -161,7 +161,7 @@ void Governor::open_limits() {
   is_open_ = true;
   refreshed_ms_ = monotonic_ms();
   LockGuard guard(limits_lock_);
-  limits_.open_sources({}, settings_.limit_bytes);
+  limits_.open_sources(settings_.files, settings_.limit_bytes);
 }
 
 void Governor::refresh_limits(uint64_t now_ms) {
@@ -170,10 +170,10 @@ void Governor::refresh_limits(uint64_t now_ms) {
   limits_.refresh();
 }
 
-void Governor::read_limits() {
+void Governor::read_limits(uint64_t granted_bytes) {
   {
     LockGuard guard(limits_lock_);
-    now_.reading = limits_.read(held_bytes());
+    now_.reading = limits_.read(held_bytes(), granted_bytes);
   }
   follow_group_limit();
 }
@@ -213,32 +213,26 @@ void Governor::look_now(uint64_t now_ms) {
   postponed_bytes_ = 0;
   const uint64_t granted_bytes = granted_since_last_look();
   if (granted_bytes != 0) hooks_.grown();
-  uint64_t expected = 0;
   if (settings_.on) {
     if (!is_open_) {
       open_limits();
     } else if (now_ms - refreshed_ms_ >= kRefreshMs) {
       refresh_limits(now_ms);
     }
-    read_limits();
-    if (now_.reading.source != MemorySource::kNone) {
-      expected = expected_bytes(now_.reading.used_bytes, granted_bytes, now_.reading.limit_bytes);
-      foresee(now_ms);
-    }
+    read_limits(granted_bytes);
+    if (now_.reading.source != MemorySource::kNone) foresee(now_ms);
   }
   now_.held_bytes = held_bytes();
   now_.looked_ms = now_ms;
   // Before anything is done: what listeners allocate counts from here.
-  plan_next_look(expected);
+  plan_next_look();
   const PressureLevel before = now_.level;
-  if (now_.reading.source == MemorySource::kNone) {
-    rise(0);
-  } else {
-    const PressureLevel level = rise(expected);
+  const PressureLevel level = rise();
+  if (now_.reading.source != MemorySource::kNone) {
     publish();
     const bool is_high = level >= PressureLevel::kHigh;
     if (is_high || (level >= PressureLevel::kWarning && now_.outlook.alarm)) {
-      relieve(wanted_bytes(level, expected), now_ms);
+      relieve(wanted_bytes(level), now_ms);
     }
   }
   keep_soft_limit();
@@ -249,11 +243,12 @@ void Governor::look_now(uint64_t now_ms) {
 
 // To leave kHigh; before that is reached, where it will be, to leave kWarning: a bite at a time, or
 // whoever makes the heap grow would wait for all of it at once.
-uint64_t Governor::wanted_bytes(PressureLevel level, uint64_t expected_bytes) const {
+uint64_t Governor::wanted_bytes(PressureLevel level) const {
   constexpr PressureLevel kHigh = PressureLevel::kHigh;
   const MemoryReading& reading = now_.reading;
   const uint64_t wanted =
-      level < kHigh ? 0 : ladder().wanted_bytes(kHigh, expected_bytes, reading.limit_bytes);
+      level < kHigh ? 0
+                    : ladder().wanted_bytes(kHigh, reading.expected_bytes(), reading.limit_bytes);
   if (!now_.outlook.alarm) return wanted;
   const uint64_t ahead_bytes =
       ladder().wanted_bytes(PressureLevel::kWarning, reading.used_bytes, reading.limit_bytes);
@@ -281,11 +276,6 @@ void Governor::foresee(uint64_t now_ms) {
   now_.is_forecast = true;
 }
 
-bool is_group(MemorySource source) {
-  return source == MemorySource::kGroupMax || source == MemorySource::kGroupHigh ||
-         source == MemorySource::kGroupV1;
-}
-
 // MEMPOOL_LIMIT=cgroup: the group's limit is this heap's, less what is not of the heap in it. While
 // another limit is nearer, that of the last time holds.
 void Governor::follow_group_limit() {
@@ -301,17 +291,19 @@ void Governor::follow_group_limit() {
 }
 
 // The level of what is used already is what is told; what is expected may ask for more to be done.
-PressureLevel Governor::rise(uint64_t expected_bytes) {
+PressureLevel Governor::rise() {
+  const MemoryReading& reading = now_.reading;
   // Where no limit is known, nothing is ever full.
-  const bool is_limited = now_.reading.source != MemorySource::kNone;
-  const uint64_t limit_bytes = is_limited ? now_.reading.limit_bytes : UINT64_MAX;
+  const bool is_limited = reading.source != MemorySource::kNone;
+  const uint64_t limit_bytes = is_limited ? reading.limit_bytes : UINT64_MAX;
   const PressureLevel before = now_.level;
-  now_.level = ladder().level_of(now_.reading.used_bytes, limit_bytes, before);
+  now_.level = ladder().level_of(reading.used_bytes, limit_bytes, before);
   now_.highest = std::max(now_.highest, now_.level);
   if (now_.level != before) {
     ++now_.level_changes;
   }
-  const PressureLevel expected = ladder().level_of(expected_bytes, limit_bytes, now_.level);
+  const PressureLevel expected =
+      ladder().level_of(reading.expected_bytes(), limit_bytes, now_.level);
   const bool thrift = expected >= PressureLevel::kCritical;
   if (thrift != is_thrifty_) {
     is_thrifty_ = thrift;
@@ -411,12 +403,13 @@ void Governor::keep_soft_limit() {
   write_stderr(line.data(), line.size());
 }
 
-void Governor::plan_next_look(uint64_t expected_bytes) {
+void Governor::plan_next_look() {
   // Without a limit there may be one any time.
   uint64_t growth_bytes = is_open_ || !settings_.on ? kMostLookBytes : kFirstLookBytes;
-  if (now_.reading.source != MemorySource::kNone) {
-    growth_bytes =
-        std::min(growth_bytes, ladder().next_look_bytes(expected_bytes, now_.reading.limit_bytes));
+  const MemoryReading& reading = now_.reading;
+  if (reading.source != MemorySource::kNone) {
+    growth_bytes = std::min(
+        growth_bytes, ladder().next_look_bytes(reading.expected_bytes(), reading.limit_bytes));
   }
   const uint64_t soft_bytes = soft_limit_bytes_;
   if (soft_bytes != UINT64_MAX) {

@@ -1,9 +1,11 @@
 // What is done about the limit that this process will meet: looks, decides, acts, tells.
 //
 // Two clocks    bytes: whoever has made the heap grow looks after each share of the room that is
-//               left (base/held_memory.h), before the memory is touched. Time: the helper thread,
-//               where there is one, looks once a second (caretaker.h). A process without threads
-//               has the first only. (What polls is too late for a program that grows by 1 GB/s.)
+//               left (base/held_memory.h), before the memory is touched: then it is too late to
+//               ask whether it fits, so what is expected counts (os/memory_limits.h). Time: the
+//               helper thread, where there is one, looks once a second (caretaker.h). A process
+//               without threads has the first only. (What polls is too late for a program that
+//               grows by 1 GB/s.)
 // What is done  in this order, until enough has gone to leave the level kHigh, each with its price:
 //                 kHigh       free frames and extents go back to the system
 //                 kHigh       pages inside slabs on which only free blocks lie, where more blocks
@@ -90,6 +92,7 @@ struct GovernorHooks {
 
 struct GovernorSettings {
   bool on = true;
+  MemoryFiles files;
   uint64_t limit_bytes = UINT64_MAX;  // of the user
   bool group_is_hard = false;         // the limits below come from the group
   uint64_t soft_limit_bytes = UINT64_MAX;

@@ -7,9 +7,6 @@
 // Wanted    by so much more is used than where a level is left: who frees exactly that has left it,
 //           and no less would do. (To be just below the line would not: the least growth leads
 //           above it again, and to the next question.)
-// Expected  what is used and what was granted since the last look: a block is touched after it is
-//           handed out, and then it is too late to ask whether it fits. Where more was granted than
-//           the limit holds, nobody will touch all of it: then it does not count.
 // Cost      some divisions.
 #pragma once
 
@@ -84,11 +81,5 @@ class PressureLadder {
 
   uint8_t percents_[4] = {};
 };
-
-constexpr uint64_t expected_bytes(uint64_t used_bytes, uint64_t granted_bytes,
-                                  uint64_t limit_bytes) {
-  if (granted_bytes > limit_bytes || used_bytes > UINT64_MAX - granted_bytes) return used_bytes;
-  return used_bytes + granted_bytes;
-}
 
 }  // namespace elasticpool

@@ -1,7 +1,11 @@
 // os/memory_limits.h: the nearest limit over fake trees.
 #include "os/memory_limits.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
+
+#include <cstring>
+#include <utility>
 
 #include "os/memory_files.h"
 
@@ -37,6 +41,25 @@ TEST(MemoryReadingTest, Nearer) {
   EXPECT_TRUE(reading_of(0, UINT64_MAX).is_nearer_than(reading_of(1, UINT64_MAX)));
   EXPECT_EQ(reading_of(0, UINT64_MAX).room_bytes(), 0U);
   EXPECT_EQ(reading_of(UINT64_MAX - 1, 0).room_bytes(), UINT64_MAX - 1);
+}
+
+// What is used already may be the same.
+TEST(MemoryReadingTest, NearerIsWhatWillBe) {
+  MemoryReading reading = reading_of(100, 50);
+  reading.untouched_bytes = 30;
+  EXPECT_EQ(reading.expected_bytes(), 80U);
+  EXPECT_EQ(reading.room_bytes(), 20U);
+  EXPECT_TRUE(reading.is_nearer_than(reading_of(100, 79)));
+  EXPECT_FALSE(reading.is_nearer_than(reading_of(100, 80)));
+  reading.untouched_bytes = 60;
+  EXPECT_EQ(reading.room_bytes(), 0U);
+  EXPECT_TRUE(reading.is_nearer_than(reading_of(100, 109)));
+  EXPECT_FALSE(reading.is_nearer_than(reading_of(100, 110)));
+  for (const uint64_t used : {uint64_t{1}, UINT64_MAX}) {
+    MemoryReading endless = reading_of(0, used);
+    endless.untouched_bytes = UINT64_MAX;
+    EXPECT_EQ(endless.expected_bytes(), UINT64_MAX) << "no overflow";
+  }
 }
 
 TEST_F(MemoryLimitsTest, WithoutFilesOnlyTheOption) {
@@ -329,12 +352,74 @@ TEST_F(MemoryLimitsTest, LimitsOfTheProcess) {
   EXPECT_EQ(status, 0);
 }
 
+// What counts_when_touched() says of them, by the kernel's own figures.
+TEST_F(MemoryLimitsTest, OfTheProcessWhatIsMappedCountsTouchedOrNot) {
+  if (access("/proc/self/statm", R_OK) != 0) GTEST_SKIP() << "no /proc here";
+  process_ = "/proc/self/statm";
+  open();
+  constexpr uint64_t kBytes = 64 * kMiB;
+  for (const auto& [resource, source] : {std::pair(RLIMIT_AS, MemorySource::kRlimitAs),
+                                         std::pair(RLIMIT_DATA, MemorySource::kRlimitData)}) {
+    EXPECT_FALSE(counts_when_touched(source));
+    const int status = in_child([&, resource = resource, source = source] {
+      limits_.after_fork_in_child();
+      const rlimit limit = {uint64_t{1} << 60, RLIM_INFINITY};
+      ASSERT_EQ(setrlimit(resource, &limit), 0);
+      const MemoryReading before = limits_.read(0);
+      EXPECT_EQ(before.source, source);
+      void* const block =
+          mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      ASSERT_NE(block, MAP_FAILED);
+      const MemoryReading mapped = limits_.read(0);
+      EXPECT_EQ(mapped.used_bytes - before.used_bytes, kBytes);
+      memset(block, 1, kBytes);
+      EXPECT_EQ(limits_.read(0).used_bytes, mapped.used_bytes);
+    });
+    EXPECT_EQ(status, 0);
+  }
+}
+
 TEST_F(MemoryLimitsTest, TheOptionIsOneOfThem) {
   write("cgroup", "0::/a\n");
   group("/a", in_mib(100), 40);
   open(80 * kMiB);
   expect(MemorySource::kOption, 80, 30, 30 * kMiB);
   expect(MemorySource::kGroupMax, 100, 40, 10 * kMiB);
+}
+
+TEST_F(MemoryLimitsTest, WhatWasGrantedIsExpectedWhereATouchCounts) {
+  constexpr uint64_t kGranted = 30 * kMiB;
+  write("cgroup", "0::/a\n");
+  group("/a", in_mib(100), 40);
+  open();
+  MemoryReading reading = limits_.read(0, kGranted);
+  EXPECT_EQ(reading.source, MemorySource::kGroupMax);
+  EXPECT_EQ(reading.used_bytes, 40 * kMiB);
+  EXPECT_EQ(reading.expected_bytes(), 70 * kMiB);
+  EXPECT_EQ(limits_.read(0).expected_bytes(), 40 * kMiB);
+  EXPECT_EQ(limits_.read(0, 100 * kMiB).expected_bytes(), 140 * kMiB) << "that might be touched";
+  EXPECT_EQ(limits_.read(0, 100 * kMiB + 1).expected_bytes(), 40 * kMiB) << "that cannot";
+  system(1000, 50);
+  open();
+  reading = limits_.read(0, kGranted);
+  EXPECT_EQ(reading.source, MemorySource::kSystem);
+  EXPECT_EQ(reading.expected_bytes(), 980 * kMiB);
+  open(20 * kMiB);
+  reading = limits_.read(10 * kMiB, 5 * kMiB);
+  EXPECT_EQ(reading.source, MemorySource::kOption);
+  EXPECT_EQ(reading.expected_bytes(), 10 * kMiB) << "it is in the number";
+}
+
+// The group has more room yet than the option, which has counted what was granted.
+TEST_F(MemoryLimitsTest, TheNearestIsTheOneThatWillBe) {
+  write("cgroup", "0::/a\n");
+  group("/a", in_mib(1000), 550);
+  open(1200 * kMiB);
+  expect(MemorySource::kOption, 1200, 800, 800 * kMiB);
+  const MemoryReading reading = limits_.read(800 * kMiB, 300 * kMiB);
+  EXPECT_EQ(reading.source, MemorySource::kGroupMax);
+  EXPECT_EQ(reading.used_bytes, 550 * kMiB);
+  EXPECT_EQ(reading.expected_bytes(), 850 * kMiB);
 }
 
 TEST_F(MemoryLimitsTest, OfMoreGroupsThanItKeepsTheNearest) {

@@ -4,7 +4,8 @@
 //              which nobody has looked yet.
 // Usage        a limit of the user's, in bytes of held memory (base/held_memory.h), so that the
 //              test says how full it is. The limits of the machine are read as well: it needs 100
-//              MiB of room for that of the test to be the nearest.
+//              MiB of room for that of the test to be the nearest. A group, which counts no memory
+//              before it is touched, and others are files that the test writes (files()).
 // The clock    a second look within a second is no further sample for the forecast; a child that
 //              was held up for longer counts for nothing, and another one runs.
 #pragma once
@@ -23,7 +24,7 @@
 #include "base/held_memory.h"
 #include "base/units.h"
 #include "os/clock.h"
-#include "os/fake_files.h"
+#include "os/memory_files.h"
 #include "os/output.h"
 #include "pressure/alerts.h"
 #include "pressure/governor.h"
@@ -34,7 +35,7 @@ inline constexpr uint64_t kLimit = 100 * kMiB;
 
 using Calls = std::vector<std::string>;
 
-inline std::string in_mib(uint64_t bytes) {
+inline std::string text_of(uint64_t bytes) {
   return bytes % kMiB == 0 ? std::to_string(bytes / kMiB) : std::to_string(bytes) + "B";
 }
 
@@ -53,7 +54,7 @@ inline FakeHeap g_heap;
 inline size_t release_free(size_t wanted_bytes) {
   errno = 5;
   const uint64_t gone_bytes = std::min<uint64_t>(wanted_bytes, g_heap.free_bytes);
-  g_heap.calls.push_back("free " + in_mib(wanted_bytes));
+  g_heap.calls.push_back("free " + text_of(wanted_bytes));
   g_heap.on_free();
   g_heap.free_bytes -= gone_bytes;
   discharge(gone_bytes);
@@ -77,7 +78,7 @@ inline void release_own() {
 inline void tell(PressureListeners::Function /*function*/, void* argument,
                  const PressureState& state, uint64_t wanted_bytes) {
   g_heap.calls.push_back(std::string("tell ") + static_cast<const char*>(argument) + " " +
-                         in_mib(wanted_bytes) + " at " + name_of(state.level));
+                         text_of(wanted_bytes) + " at " + name_of(state.level));
   g_heap.on_tell();
 }
 
@@ -117,7 +118,7 @@ inline Calls look_at(uint64_t mib) {
   return g_heap.calls;
 }
 
-class GovernorTest : public FakeFiles {
+class GovernorTest : public MemoryFilesTest {
  protected:
   // However long it takes.
   static void run_slowly(const std::function<void()>& body) {
@@ -146,7 +147,7 @@ class GovernorTest : public FakeFiles {
   }
   // Where write_stderr() writes to from here on.
   std::string redirect_stderr() const {
-    const int file = open(path("stderr").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    const int file = ::open(path("stderr").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     EXPECT_EQ(dup2(file, STDERR_FILENO), STDERR_FILENO);
     output_boot();
     return path("stderr");

@@ -2,7 +2,8 @@
 //
 // Not here     limits of a control group (group_is_hard): those need a group of the test's own.
 //              What the kernel and the service manager say: governor_shortage_test.cc; whom
-//              requests of libc's own ask: governor_edge_test.cc.
+//              requests of libc's own ask: governor_edge_test.cc; how each source of a limit counts
+//              what was granted: governor_sources_test.cc.
 #include "pressure/governor.h"
 
 #include <algorithm>
@@ -173,29 +174,6 @@ TEST_F(GovernorTest, LooksAtSlabsForAShareOfWhatIsWanted) {
     EXPECT_EQ(look_at(400), (Calls{"thrift", "free 322", "own", "free 322"}));
     g_heap.slab_room_bytes = 5 * kMiB + 32 * kKiB;
     EXPECT_EQ(look_at(400), (Calls{"free 322", "slabs", "free 322", "own", "free 322"}));
-  });
-}
-
-// Growth counts twice: what was granted may not have been touched yet.
-TEST_F(GovernorTest, ActsBeforeWhatWasGrantedIsTouched) {
-  run([] {
-    governor_start(limited(), kHooks);
-    EXPECT_EQ(look_at(65), Calls());
-    g_heap.calls.clear();
-    EXPECT_TRUE(charge(10 * kMiB, Charge::kBlock));
-    EXPECT_TRUE(look_is_due());
-    governor_look();
-    EXPECT_EQ(g_heap.calls, (Calls{"grown", "free 7"})) << "75 are used, 85 are expected";
-    EXPECT_EQ(state().level, PressureLevel::kWarning) << "that is of what is used";
-    EXPECT_FALSE(look_is_due());
-    g_heap.calls.clear();
-    governor_look();
-    EXPECT_EQ(g_heap.calls, Calls()) << "no growth since";
-    // A grant that nobody can touch as a whole does not count.
-    EXPECT_TRUE(charge(101 * kMiB, Charge::kBlock));
-    discharge(101 * kMiB);
-    governor_look();
-    EXPECT_EQ(g_heap.calls, Calls{"grown"});
   });
 }
 

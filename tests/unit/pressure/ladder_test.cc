@@ -220,24 +220,5 @@ TEST(Ladder, LooksCloserTheLessIsLeft) {
   }
 }
 
-TEST(ExpectedBytes, CountsWhatMayBeTouched) {
-  EXPECT_EQ(expected_bytes(10, 5, 100), 15U);
-  EXPECT_EQ(expected_bytes(10, 100, 100), 110U);
-  EXPECT_EQ(expected_bytes(10, 101, 100), 10U) << "nobody touches more than there is";
-  EXPECT_EQ(expected_bytes(10, 0, 0), 10U);
-  EXPECT_EQ(expected_bytes(10, 1, 0), 10U);
-  EXPECT_EQ(expected_bytes(UINT64_MAX, 0, UINT64_MAX), UINT64_MAX);
-  EXPECT_EQ(expected_bytes(UINT64_MAX, 1, UINT64_MAX), UINT64_MAX) << "no overflow";
-  for (const uint64_t used : edges()) {
-    for (const uint64_t granted : edges()) {
-      for (const uint64_t limit : edges()) {
-        const Wide sum = Wide{used} + granted;
-        const bool counts = granted <= limit && sum <= UINT64_MAX;
-        ASSERT_EQ(expected_bytes(used, granted, limit), counts ? sum : used);
-      }
-    }
-  }
-}
-
 }  // namespace
 }  // namespace elasticpool
