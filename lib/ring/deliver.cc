@@ -3,6 +3,7 @@
 
 #include "ring/durable.h"
 #include "ring/futex.h"
+#include "ring/prefetch.h"
 
 namespace elasticpool {
 namespace {
@@ -12,6 +13,8 @@ constexpr uint64_t kStealAfterNs = 20'000;
 // Skipped messages that one look at an empty ring goes over.
 constexpr uint64_t kSkippedPerLook = 64;
 constexpr uint64_t kPassBatch = 64;
+// Messages between the one that is taken and the one whose header is asked for.
+constexpr uint64_t kAhead = 6;
 // Empty looks without waiting between two passes.
 constexpr uint32_t kLooksPerPass = 256;
 
@@ -133,6 +136,7 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   }
   if (EP_UNLIKELY(!is_right)) return give_up_corrupt(sequence, claimed);
   const unsigned char* data = region.payload(header.offset);
+  prefetch_to_read(data);
   if ((header.flags & kPayloadChecked) != 0 &&
       crc32c(data, header.size_bytes) != header.payload_checksum) {
     return give_up_corrupt(sequence, claimed);
@@ -241,7 +245,15 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
     } else if (skipped_ != scan_ && *count == 0) {
       look = look_at_skipped(messages + *count);
     }
-    if (look == Look::kTaken) ++*count;
+    if (look == Look::kTaken) {
+      ++*count;
+      // Where many were waiting others will be, too. A line that is still to be written is left to
+      // who writes it.
+      if (++streak_ > kAhead)
+        prefetch_to_read(&handle_.region().line(handle_.region().slot_of(scan_ + kAhead)));
+    } else {
+      streak_ = 0;
+    }
     if (look == Look::kCorrupt) corrupt_is_told_ = false;
     if (look == Look::kCorrupt || !corrupt_is_told_) break;
     if (look == Look::kNothing) break;

@@ -100,6 +100,7 @@ class Deliverer {
   uint64_t acknowledged_ = 0;
   uint64_t redelivered_ = 0;
   uint32_t empty_looks_ = 0;
+  uint64_t streak_ = 0;  // messages taken since a look found none
   bool corrupt_is_told_ = true;
   bool has_events_ = false;
   const bool has_slabs_;  // of its own

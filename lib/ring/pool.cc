@@ -1,6 +1,8 @@
 // A handle's cache of blocks, and what happens when the pool has none left.
 #include "ring/pool.h"
 
+#include "ring/prefetch.h"
+
 namespace elasticpool {
 
 // A small pool is not to end up in the caches of those who do not use it.
@@ -34,7 +36,12 @@ ep_ring_error Pool::refill(size_t size_index) {
   }
   ep_ring_error error = EP_RING_OK;
   if (count == 0) error = slabs_.take(size_index, kNobody, true, cache.blocks, wanted, &count);
-  cache.count = static_cast<uint32_t>(count);
+  for (size_t i = 0; i < count; ++i) {
+    BlockPlace place;
+    if (!find(cache.blocks[i], &place)) continue;
+    cache.blocks[cache.count] = cache.blocks[i];
+    cache.offsets[cache.count++] = place.offset;
+  }
   return error;
 }
 
@@ -107,9 +114,22 @@ ep_ring_error Pool::reserve(uint64_t bytes, uint32_t* block, BlockPlace* place) 
     error = with_room(&Pool::refill_cache, size_index, nullptr);
     if (error != EP_RING_OK) return error;
   }
-  *block = cache.blocks[--cache.count];
-  if (!find(*block, place)) return EP_RING_CORRUPT;
-  place->entry->word.store_relaxed(block_word(BlockState::kReserved, me_, place->slab_generation));
+  --cache.count;
+  *block = cache.blocks[cache.count];
+  place->entry = &region_.block_entry(*block);
+  const uint64_t word = place->entry->word.load_relaxed();
+  if (EP_UNLIKELY(block_state(word) != BlockState::kCached || block_tag(word) != me_)) {
+    return EP_RING_CORRUPT;
+  }
+  place->offset = cache.offsets[cache.count];
+  place->capacity_bytes = kBlockSizeTable[size_index].block_bytes;
+  place->slab_generation = block_low(word);
+  place->size_index = static_cast<uint32_t>(size_index);
+  place->is_run = false;
+  place->entry->word.store_relaxed(block_word(BlockState::kReserved, me_, block_low(word)));
+  if (cache.count >= kAhead) {
+    prefetch_to_write(region_.payload(cache.offsets[cache.count - kAhead]));
+  }
   return EP_RING_OK;
 }
 
@@ -132,7 +152,8 @@ void Pool::give_back(uint32_t block, const BlockPlace& place, uint64_t word, boo
   if (!keep || cache.count >= cache.limit) {
     slabs_.put(block, place, word);
   } else if (place.entry->word.change(word, cached)) {
-    cache.blocks[cache.count++] = block;
+    cache.blocks[cache.count] = block;
+    cache.offsets[cache.count++] = place.offset;
   }
 }
 

@@ -25,7 +25,8 @@ class Pool {
     set_limits();
   }
 
-  // A block of at least `bytes` whose word says kReserved by us.
+  // A block of at least `bytes` whose word says kReserved by us. Of *place entry, offset, capacity
+  // and generation are set.
   // Errors  NO_MEMORY NO_SPACE SYSTEM INVALID.
   ep_ring_error reserve(uint64_t bytes, uint32_t* block, BlockPlace* place);
   // A block whose word says `word`, by us: to the cache, or free for all.
@@ -45,10 +46,13 @@ class Pool {
   static constexpr size_t kCacheBlocks = 128;
   static constexpr size_t kCacheBytes = 512 << 10;
   static constexpr size_t kCachedRuns = 128;
+  // Blocks between the one that is handed out and the one whose first line is asked for.
+  static constexpr uint32_t kAhead = 8;
   struct SizeCache {
     uint32_t count = 0;
     uint32_t limit = 0;
     uint32_t blocks[kCacheBlocks];
+    uint64_t offsets[kCacheBlocks];  // of the same blocks' bytes
   };
 
   ep_ring_error reserve_run(uint64_t granules, uint32_t* block, BlockPlace* place);

@@ -5,12 +5,15 @@
 
 #include "ring/deadline.h"
 #include "ring/futex.h"
+#include "ring/prefetch.h"
 
 namespace elasticpool {
 namespace {
 
 constexpr uint64_t kWaitNs = kWatchIntervalNs;
 constexpr uint64_t kPassBatch = 64;
+// Messages between the one that is published and the one whose header line is asked for.
+constexpr uint64_t kAhead = 8;
 
 }  // namespace
 
@@ -106,7 +109,7 @@ ep_ring_error Publisher::prepare(const ep_ring_buffer& buffer, const ep_ring_lab
 }
 
 // The claim of sequence cursor_, with everything behind it that whoever finishes it needs.
-bool Publisher::claim_slot(MessageHeader& header, const BlockPlace& place, uint32_t prefix) {
+bool Publisher::claim_slot(HeaderWords& header, const BlockPlace& place, uint32_t prefix) {
   Region& region = handle_.region();
   const uint64_t sequence = cursor_;
   seal_header(header, prefix, sequence);
@@ -126,9 +129,9 @@ bool Publisher::claim_slot(MessageHeader& header, const BlockPlace& place, uint3
 
 // `line`: the slot's, looked up before the claim. Who is stopped behind the claim and looks it up
 // when he comes back is shown the line that another message has got meanwhile.
-void Publisher::write_line(const MessageHeader& header, SharedLine& line) {
+void Publisher::write_line(const HeaderWords& header, SharedLine& line) {
   store_header_body(line, header);
-  store_header_sequence(line, header.sequence);
+  store_header_sequence(line, header.word[0]);
 }
 
 // Others have published while this one did something else, perhaps whole laps.
@@ -137,7 +140,7 @@ void Publisher::catch_up() {
   cursor_ = tail > cursor_ ? tail : cursor_ + 1;
 }
 
-ep_ring_error Publisher::publish_one(MessageHeader& header, const BlockPlace& place) {
+ep_ring_error Publisher::publish_one(HeaderWords& header, const BlockPlace& place) {
   Region& region = handle_.region();
   const uint32_t prefix = header_checksum_prefix(header);
   const uint64_t slots = region.geometry().slots;
@@ -162,6 +165,7 @@ ep_ring_error Publisher::publish_one(MessageHeader& header, const BlockPlace& pl
       continue;
     }
     SharedLine& line = region.line(region.slot_of(cursor_));
+    prefetch_to_write(&region.line(region.slot_of(cursor_ + kAhead)));
     if (slot_state(word) == SlotState::kEmpty && claim_slot(header, place, prefix)) {
       write_line(header, line);
       ++cursor_;
@@ -285,11 +289,12 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
                     &place);
     if (error != EP_RING_OK) break;
     header.timestamp_ns = timestamp_ns;
-    error = publish_one(header, place);
+    HeaderWords words = pack_header(header);
+    error = publish_one(words, place);
     if (EP_LIKELY(error == EP_RING_OK)) {
       ++*published;
       keys |= header.key;
-      *last_sequence = header.sequence;
+      *last_sequence = words.word[0];
       if (EP_UNLIKELY(cursor_ % kPassBatch == 0)) handle_.reclaimer.pass(kPassBatch, false);
       continue;
     }

@@ -27,11 +27,11 @@ class Publisher {
  private:
   ep_ring_error prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
                         MessageHeader* header, BlockPlace* place);
-  ep_ring_error publish_one(MessageHeader& header, const BlockPlace& place);
+  ep_ring_error publish_one(HeaderWords& header, const BlockPlace& place);
   void catch_up();
-  bool claim_slot(MessageHeader& header, const BlockPlace& place, uint32_t prefix);
+  bool claim_slot(HeaderWords& header, const BlockPlace& place, uint32_t prefix);
   ep_ring_error unattach(const BlockPlace& place, ep_ring_error error);
-  void write_line(const MessageHeader& header, SharedLine& line);
+  void write_line(const HeaderWords& header, SharedLine& line);
   ep_ring_error make_room(uint64_t held);
   bool may_drop(uint32_t group, uint64_t sequence) const;
   void drop(uint32_t group, uint64_t sequence);

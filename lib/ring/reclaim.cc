@@ -4,8 +4,15 @@
 #include <bit>
 
 #include "ring/futex.h"
+#include "ring/prefetch.h"
 
 namespace elasticpool {
+namespace {
+
+// Delivery words between the one that is looked at and the one that is asked for: two cache lines.
+constexpr uint64_t kAhead = 16;
+
+}  // namespace
 uint64_t Reclaimer::head() const { return region_.header().head.load_relaxed(); }
 
 bool Reclaimer::is_checkpointed(uint64_t delivery, uint64_t sequence) const {
@@ -95,7 +102,7 @@ bool Reclaimer::exchange_line(uint64_t sequence, uint32_t mapped) {
   const uint64_t taken = spare_word(member_.tag, sequence);
   for (uint32_t i = 0; i < kMembersMax; ++i) {
     if (region_.spare(i).load_relaxed() != 0 || !region_.spare(i).change(0, taken)) continue;
-    store_header_body(region_.line_at(slots + i), message);
+    store_header_body(region_.line_at(slots + i), pack_header(message));
     store_header_sequence(region_.line_at(slots + i), message.sequence);
     if (region_.line_map(region_.slot_of(sequence)).change(mapped, next_line_word(mapped, i + 1))) {
       return true;
@@ -191,6 +198,10 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
 Reclaimer::Outcome Reclaimer::pass_one(const Groups& groups, uint64_t sequence) {
   const uint64_t slot = region_.slot_of(sequence);
   const uint64_t word = region_.slot_word(slot).load_ordered();
+  for (uint32_t left = groups.indices; left != 0; left &= left - 1) {
+    const auto group = static_cast<uint32_t>(std::countr_zero(left));
+    prefetch_to_read(&region_.delivery(group, region_.slot_of(sequence + kAhead)));
+  }
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence));
   if (ahead > 0) return Outcome::kAlreadyGone;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Outcome::kStop;

@@ -361,7 +361,7 @@ bool help_publish(Member& me, uint64_t sequence, uint64_t slot_word_seen) {
   const bool is_ours = slot_word_seen == helped ? slot.load_ordered() == helped
                                                 : slot.change(slot_word_seen, helped);
   if (is_ours) {
-    store_header_body(line, header);
+    store_header_body(line, pack_header(header));
     store_header_sequence(line, sequence);
   }
   me.record->helping.store_ordered(0);

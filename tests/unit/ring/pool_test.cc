@@ -132,12 +132,14 @@ TEST_F(RingPool, SlabsOfItsOwnServeNobodyElse) {
   uint32_t block = 0;
   BlockPlace own;
   ASSERT_EQ(mine.reserve(64, &block, &own), EP_RING_OK);
+  ASSERT_TRUE(mine.find(block, &own));
   SlabPlace slab;
   ASSERT_TRUE(mine.slabs().find_slab(own.first_granule, &slab));
   EXPECT_EQ(slab.owner, member_.tag);
   for (int i = 0; i < 1000; ++i) {
     BlockPlace place;
     ASSERT_EQ(other.reserve(64, &block, &place), EP_RING_OK);
+    ASSERT_TRUE(other.find(block, &place));
     ASSERT_NE(place.first_granule, own.first_granule);
   }
 }

@@ -1,6 +1,7 @@
 // Sizes, checksums, sharing and the layout of a region: all that is arithmetic.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 #include <random>
 #include <set>
@@ -72,8 +73,18 @@ TEST(HeaderLine, OpensWhatWasSealedAndNothingElse) {
   header.magic = kMessageMagic;
   header.size_bytes = 100;
   header.key = 77;
-  seal_header(header, header_checksum_prefix(header), 42);
-  store_header_body(line, header);
+  header.flags = 3;
+  header.tag = 0x12345678;
+  header.offset = 0x0102030405060708;
+  header.block = 0x9ABCDEF0;
+  header.producer = 0x1357;
+  header.references = 0x2468;
+  header.payload_checksum = 0xFEDCBA98;
+  HeaderWords words = pack_header(header);
+  EXPECT_EQ(memcmp(&words, &header, sizeof(words)), 0);
+  seal_header(words, header_checksum_prefix(words), 42);
+  header = std::bit_cast<MessageHeader>(words);
+  store_header_body(line, words);
   store_header_sequence(line, 42);
   MessageHeader opened{};
   ASSERT_TRUE(open_header(line, 42, &opened));
