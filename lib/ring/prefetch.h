@@ -1,9 +1,9 @@
 // Cache lines asked for before they are needed, from the processor that wrote them last.
 //
 // Threads  any; hints: nothing is read or written.
-// Why      a locked instruction waits until all stores before it are seen by all: so a message that is
-//          written into a line which another processor has costs the way there and back, each, unless
-//          the line was asked for some messages earlier.
+// Why      a locked instruction waits until all stores before it are seen by all: so a message
+//          that is written into a line which another processor has costs the way there and back,
+//          each, unless the line was asked for some messages earlier.
 // Cost     an instruction.
 #pragma once
 
