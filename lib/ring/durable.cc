@@ -81,6 +81,7 @@ class Rebuild {
   uint64_t kept_length(uint64_t granule);
   uint64_t highest_checkpoint() const;
   uint64_t start_after(uint32_t group) const;
+  uint64_t lowest_start() const;
   bool are_blocks_right() const;
 
   Region& region_;
@@ -109,15 +110,28 @@ uint64_t Rebuild::highest_checkpoint() const {
   return highest;
 }
 
+// The first message that some group still wants; without groups, the oldest that was held.
+uint64_t Rebuild::lowest_start() const {
+  uint64_t lowest = UINT64_MAX;
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    if (record_.group[i].is_active == 0) continue;
+    const uint64_t start = start_after(i);
+    if (start < lowest) lowest = start;
+  }
+  return lowest == UINT64_MAX || lowest < record_.head ? record_.head : lowest;
+}
+
 ep_ring_error Rebuild::collect() {
   const uint64_t slots = region_.geometry().slots;
   if (record_.tail - record_.head > slots) return EP_RING_CORRUPT;
   kept_ = static_cast<Kept*>(malloc(slots * sizeof(Kept)));
   if (kept_ == nullptr) return EP_RING_NO_MEMORY;
   const uint64_t needed_from = highest_checkpoint() + 1;
+  // What every group had passed may have lost its block to another, and still prove itself.
+  const uint64_t first = lowest_start();
   end_ = record_.tail;
   // Behind the record's tail a message counts as long as it proves itself, and all before it did.
-  for (uint64_t sequence = record_.head; sequence < record_.head + slots; ++sequence) {
+  for (uint64_t sequence = first; sequence < record_.head + slots; ++sequence) {
     MessageHeader header;
     BlockPlace place;
     if (is_whole(sequence, &header, &place)) {

@@ -104,7 +104,7 @@ TEST_F(GovernorTest, WhoFreesWhatIsWantedIsNotAskedForWhatSwaysAroundTheLine) {
     EXPECT_EQ(look_at(85), (Calls{"free 7", "tell L 7 at high", "free 7"}));
     EXPECT_EQ(held_bytes(), 78 * kMiB);
     std::this_thread::sleep_for(std::chrono::milliseconds(110));  // it might be asked again
-    for (const uint64_t mib : {78, 79, 78, 79}) {
+    for (const uint64_t mib : std::initializer_list<uint64_t>{78, 79, 78, 79}) {
       EXPECT_EQ(look_at(mib), Calls()) << mib;
       EXPECT_EQ(state().level, PressureLevel::kWarning) << mib;
     }
