@@ -225,7 +225,7 @@ int run_malformed() {
     bytes[at] = value;
     return bytes;
   };
-  for (size_t length : {0, 1, 7}) {
+  for (const size_t length : {size_t{0}, size_t{1}, size_t{7}}) {
     expect(path, {good.begin(), good.begin() + static_cast<long>(length)}, EP_RING_FOREIGN);
     ++files;
   }
