@@ -51,7 +51,8 @@ void confirm_slots(const Member& creator) {
   }
 }
 
-void settle(const Member& creator, uint32_t index, uint64_t joining,
+// False: the creator was fenced meanwhile, and the group is given up.
+bool settle(const Member& creator, uint32_t index, uint64_t joining,
             const ep_ring_group_options& options) {
   Region& region = *creator.region;
   GroupRecord& group = region.group(index);
@@ -63,7 +64,7 @@ void settle(const Member& creator, uint32_t index, uint64_t joining,
   clear_deliveries(region, index, group_generation(joining));
   confirm_slots(creator);
   group.start_sequence.store_relaxed(start_of(region, options));
-  group.state.change(joining, group_word(GroupState::kActive, group_generation(joining)));
+  return group.state.change(joining, group_word(GroupState::kActive, group_generation(joining)));
 }
 
 }  // namespace
@@ -99,9 +100,8 @@ ep_ring_error create_group(Member& creator, const NameText& name,
     if (!group.state.change(word, joining)) continue;
     group.name.set(name);
     region.header().groups_epoch.add_ordered(1);
-    settle(creator, i, joining, options);
     *index = i;
-    return EP_RING_OK;
+    return settle(creator, i, joining, options) ? EP_RING_OK : EP_RING_FENCED;
   }
   return EP_RING_BUSY;
 }

@@ -116,24 +116,49 @@ bool Reclaimer::exchange_line(uint64_t sequence, uint32_t mapped) {
 // The slot's line can be written by the next publisher; false: it cannot, and no other is free, or
 // somebody else has the slot by now.
 // Bad otherwise: 1. A is stopped before it changes the line word; 2. B takes the message out, C
-// publishes the next into the line as it was; 3. A comes back and gives the slot another line. So
-// wherever somebody could be about to change the line word it is changed before the slot is empty.
-bool Reclaimer::prepare_line(uint64_t sequence, bool is_helped) {
+// publishes the next into the line as it was; 3. A comes back and gives the slot another line. And:
+// 1. nobody helps, as A sees; 2. B says that it helps, and finds the slot as it was; 3. A empties
+// it, C publishes the next; 4. B writes. So the slot's word is ours first, which a helper sees;
+// the line word is read while it is, and wherever somebody could be about to change that, it is
+// changed before the slot is empty.
+bool Reclaimer::prepare_line(uint64_t sequence, uint64_t* word) {
   SharedU32& map = region_.line_map(region_.slot_of(sequence));
-  const uint32_t mapped = map.load_acquire();
-  const uint32_t spare = line_spare(mapped);
-  if (EP_LIKELY(!is_helped && spare == 0)) return true;
-  if (is_helped && is_line_written(region_, sequence, LineWriters::kOfThis)) {
-    return exchange_line(sequence, mapped);
+  const bool is_helped = slot_state(*word) == SlotState::kHelped;
+  if (EP_LIKELY(!is_helped && line_spare(map.load_acquire()) == 0)) return true;
+  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
+  const SlotState state = is_helped ? SlotState::kHelped : SlotState::kPublished;
+  const uint64_t ours = slot_word(state, member_.tag, region_.lap_of(sequence));
+  if (*word != ours && !slot.change(*word, ours)) return false;
+  *word = ours;
+  for (unsigned i = 0; i < kMembersMax; ++i) {
+    const uint32_t mapped = map.load_ordered();
+    if (slot.load_ordered() != ours) return false;
+    // Given up by somebody who had the slot before us: then it goes on.
+    if (region_.line(region_.slot_of(sequence)).words[0].load_acquire() != sequence) return true;
+    if (is_helped && is_line_written(region_, sequence, LineWriters::kOfThis)) {
+      return exchange_line(sequence, mapped);
+    }
+    if (change_line(sequence, mapped, is_helped)) return true;
   }
-  // Its own line again, once nobody writes that any more.
+  return false;
+}
+
+// Counts a change of the line word; its own line again, once nobody writes that any more.
+bool Reclaimer::change_line(uint64_t sequence, uint32_t mapped, bool is_helped) {
+  SharedU32& map = region_.line_map(region_.slot_of(sequence));
+  const uint32_t spare = line_spare(mapped);
   const bool is_known = spare - 1 < kMembersMax;
   const bool stays =
       is_known && (is_helped || is_line_written(region_, sequence, LineWriters::kOfEarlier));
-  const uint64_t taken = is_known ? region_.spare(spare - 1).load_ordered() : 0;
-  if (!map.change(mapped, next_line_word(mapped, stays ? spare : 0))) return false;
-  if (is_known && !stays) region_.spare(spare - 1).change(taken, 0);
-  return true;
+  if (stays || !is_known) return map.change(mapped, next_line_word(mapped, stays ? spare : 0));
+  // In our name first: a spare that no slot has is freed by a sweep when its taker is gone, and who
+  // took this one may stay for long.
+  SharedU64& word = region_.spare(spare - 1);
+  const uint64_t ours = spare_word(member_.tag, sequence);
+  if (!word.change(word.load_ordered(), ours)) return false;
+  const bool is_changed = map.change(mapped, next_line_word(mapped, 0));
+  if (line_spare(map.load_ordered()) != spare) word.change(ours, 0);
+  return is_changed;
 }
 
 void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t word) {
@@ -182,11 +207,19 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
   Leaving leaving;
   // The header is read before its line may be exchanged.
   find_block(sequence, &leaving);
-  if (!prepare_line(sequence, slot_state(slot_word) == SlotState::kHelped)) return Outcome::kStop;
   member_.record->emptying_block.store_relaxed(leaving.block);
   member_.record->emptying.store_release(sequence);
+  if (!prepare_line(sequence, &slot_word)) return Outcome::kStop;
   SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
-  if (!slot.change(slot_word, empty_slot(region_.lap_of(sequence) + 1))) return Outcome::kStop;
+  if (!slot.change(slot_word, empty_slot(region_.lap_of(sequence) + 1))) {
+    // Emptied by somebody who found the header given up by us, and could not know the block.
+    const auto ahead =
+        static_cast<int32_t>(slot_lap(slot.load_ordered()) - region_.lap_of(sequence));
+    if (ahead > 0 && leaving.block_word != 0) {
+      finish_block(leaving.block, leaving.place, leaving.block_word);
+    }
+    return Outcome::kStop;
+  }
   if (EP_LIKELY(leaving.block_word != 0)) {
     finish_block(leaving.block, leaving.place, leaving.block_word);
   } else {

@@ -68,7 +68,8 @@ class Reclaimer {
     BlockPlace place;
   };
   void find_block(uint64_t sequence, Leaving* leaving) const;
-  bool prepare_line(uint64_t sequence, bool is_helped);
+  bool prepare_line(uint64_t sequence, uint64_t* word);
+  bool change_line(uint64_t sequence, uint32_t mapped, bool is_helped);
   bool exchange_line(uint64_t sequence, uint32_t mapped);
   Outcome without_line(uint64_t sequence, uint64_t slot_word);
   bool is_checkpointed(uint64_t delivery, uint64_t sequence) const;
