@@ -118,9 +118,9 @@ bool Reclaimer::exchange_line(uint64_t sequence, uint32_t mapped) {
 // Bad otherwise: 1. A is stopped before it changes the line word; 2. B takes the message out, C
 // publishes the next into the line as it was; 3. A comes back and gives the slot another line. And:
 // 1. nobody helps, as A sees; 2. B says that it helps, and finds the slot as it was; 3. A empties
-// it, C publishes the next; 4. B writes. So the slot's word is ours first, which a helper sees;
-// the line word is read while it is, and wherever somebody could be about to change that, it is
-// changed before the slot is empty.
+// it, C publishes the next; 4. B writes. So the slot's word is ours first, which a helper sees; the
+// line word is read while it is, and wherever somebody could be about to change that, it is changed
+// before the slot is empty.
 bool Reclaimer::prepare_line(uint64_t sequence, uint64_t* word) {
   SharedU32& map = region_.line_map(region_.slot_of(sequence));
   const bool is_helped = slot_state(*word) == SlotState::kHelped;
@@ -210,22 +210,29 @@ Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
   member_.record->emptying_block.store_relaxed(leaving.block);
   member_.record->emptying.store_release(sequence);
   if (!prepare_line(sequence, &slot_word)) return Outcome::kStop;
-  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
-  if (!slot.change(slot_word, empty_slot(region_.lap_of(sequence) + 1))) {
-    // Emptied by somebody who found the header given up by us, and could not know the block.
-    const auto ahead =
-        static_cast<int32_t>(slot_lap(slot.load_ordered()) - region_.lap_of(sequence));
-    if (ahead > 0 && leaving.block_word != 0) {
-      finish_block(leaving.block, leaving.place, leaving.block_word);
-    }
-    return Outcome::kStop;
-  }
+  const Outcome outcome = empty(sequence, slot_word);
+  if (outcome == Outcome::kStop) return outcome;
   if (EP_LIKELY(leaving.block_word != 0)) {
     finish_block(leaving.block, leaving.place, leaving.block_word);
-  } else {
+  } else if (outcome == Outcome::kTaken) {
     header.corruptions.add(1);
   }
-  return Outcome::kTaken;
+  return outcome;
+}
+
+// Refused, it goes on only where the header is given up already, by us or by who had the slot
+// before: nobody else could tell whose slot and block these are.
+Reclaimer::Outcome Reclaimer::empty(uint64_t sequence, uint64_t slot_word) {
+  const uint32_t lap = region_.lap_of(sequence);
+  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
+  for (unsigned i = 0; i < kMembersMax; ++i) {
+    if (EP_LIKELY(slot.change(slot_word, empty_slot(lap + 1)))) return Outcome::kTaken;
+    slot_word = slot.load_ordered();
+    if (static_cast<int32_t>(slot_lap(slot_word) - lap) > 0) return Outcome::kAlreadyGone;
+    const SharedLine& line = region_.line(region_.slot_of(sequence));
+    if (slot_lap(slot_word) != lap || line.words[0].load_acquire() == sequence) break;
+  }
+  return Outcome::kStop;
 }
 
 Reclaimer::Outcome Reclaimer::pass_one(const Groups& groups, uint64_t sequence) {

@@ -49,8 +49,11 @@ class Reclaimer {
 
   void wake_publishers();
 
- private:
   enum class Outcome { kTaken, kAlreadyGone, kStop };
+  // The last step with a slot: its word says `slot_word`, and all have passed its message.
+  Outcome empty(uint64_t sequence, uint64_t slot_word);
+
+ private:
   // The groups that there were when a pass began.
   struct Groups {
     uint64_t epoch = 0;

@@ -272,17 +272,16 @@ void Sweep::sweep_emptied() {
   BlockPlace place;
   if (sequence == 0 || !pool_.find(block, &place)) return;
   const uint64_t word = place.entry->word.load_ordered();
-  SharedU64& slot = region_.slot_word(region_.slot_of(sequence));
-  const uint64_t slot_word = slot.load_ordered();
-  const uint32_t lap = region_.lap_of(sequence);
-  bool has_gone_on = static_cast<int32_t>(slot_lap(slot_word) - lap) > 0;
-  // It had given up the header already: everybody has passed the message.
+  const uint64_t slot_word = region_.slot_word(region_.slot_of(sequence)).load_ordered();
+  const auto ahead = static_cast<int32_t>(slot_lap(slot_word) - region_.lap_of(sequence));
+  bool has_gone_on = ahead > 0;
+  // Its header is given up already, by this one or by whoever had the slot since: everybody has
+  // passed the message.
   const SharedLine& line = region_.line(region_.slot_of(sequence));
-  if (slot_lap(slot_word) == lap && slot_tag(slot_word) == tag_ &&
-      (slot_state(slot_word) == SlotState::kPublished ||
-       slot_state(slot_word) == SlotState::kHelped) &&
+  const SlotState state = slot_state(slot_word);
+  if (ahead == 0 && (state == SlotState::kPublished || state == SlotState::kHelped) &&
       line.words[0].load_acquire() != sequence) {
-    has_gone_on = slot.change(slot_word, empty_slot(lap + 1));
+    has_gone_on = reclaimer_.empty(sequence, slot_word) != Reclaimer::Outcome::kStop;
   }
   if (has_gone_on && block_state(word) == BlockState::kAttached &&
       block_low(word) == static_cast<uint32_t>(sequence)) {

@@ -1,29 +1,29 @@
-/* A group that joins while messages are taken out: groups_epoch, kJoining, kLeaving.
+/* A group that comes while messages are taken out: groups_epoch, kJoining, confirm_slots().
  *
- * Covered    one message, which nobody needs: two reclaimers take it out, of which VICTIM may be
- *            killed before any step, or fenced as one that hangs and go on; a creator makes a group
- *            that begins with it; the group's consumer claims it, and reads. A sweep gives back what
- *            VICTIM was taking out.
- * Claims     what the consumer reads stays in its slot while it has it; the message is out of the
- *            slot or with the consumer in the end, never neither; nobody waits for ever.
+ * Covered    one message, which nobody needs so far: two reclaimers take it out, one of which may be
+ *            stopped at any step for as long as it likes; a creator makes a group that begins with
+ *            it, and may be killed before any step, and swept; the group's consumer claims it, and
+ *            reads.
+ * Claims     what the consumer reads stays in its slot while it has it; in the end the message is
+ *            out of its slot, and the consumer had it or found that it was gone.
  *
  * run: all
- * mutant 1: the reclaimer does not look at the groups again (take_out)
+ * mutant 1: the reclaimer does not look at the epoch behind the slot's word (take_out)
  * mutant 2: the consumer does not look at the slot again (is_still_there)
  * mutant 3: the epoch is raised when the group is active already (create_group)
- * mutant 4: a joining group does not hold messages back (has_passed)
- * mutant 5: the consumer takes kLeaving for gone (is_still_there)
- * mutant 6: the consumer waits for a leaving slot without an end (is_still_there)
+ * mutant 4: the slot's word stays as it is (confirm_slots)
+ * mutant 5: slots are confirmed before the epoch is raised (settle)
+ * mutant 6: a group whose creator died is not given up (Sweep::sweep_groups)
+ * mutant 7: the reclaimer reads the epoch behind the groups (look_at_groups)
  */
 #ifndef MUTANT
 #define MUTANT 0
 #endif
-#define VICTIM 1
+#define CREATOR 3
 
-/* SlotState */
+/* A slot word: full, and who said so last; or empty. */
 #define EMPTY 0
 #define FULL 1
-#define LEAVING 2
 byte slot = FULL, slot_tag;
 /* GroupState */
 #define FREE 0
@@ -37,123 +37,110 @@ byte groups_epoch;
 #define ACKED 2
 #define DROPPED 3
 byte delivery = VOID;
-bool dead[8], fenced;
-bool reads; /* what the model knows: the consumer is told of the message */
+bool dead[8];
+bool reads; /* what the model knows: the consumer has the message */
 
 #define ALIVE !dead[_pid];
-/* Reclaimer::all_passed() */
-#define PASSED                                                     \
-  (group == FREE || (group == JOINING && MUTANT == 4) ||            \
-   (group == ACTIVE && (delivery == ACKED || delivery == DROPPED)))
 
-/* Reclaimer::take_out() */
+/* Reclaimer::pass() */
 proctype reclaimer() {
-  byte epoch, state, tag;
+  byte epoch, seen, tag;
   bool ok;
   do
-  :: atomic { !dead[_pid] && slot == EMPTY -> break }
-  :: atomic { !dead[_pid] && PASSED && slot != EMPTY &&
-       !(slot == LEAVING && (slot_tag != VICTIM || !fenced)) -> skip }
-     atomic { ALIVE state = slot; tag = slot_tag }
-     atomic { ALIVE epoch = groups_epoch }
-     atomic { ALIVE ok = PASSED && state != EMPTY &&
-       !(state == LEAVING && (tag != VICTIM || !fenced)) }
-     atomic { ALIVE
-       ok = ok && slot == state && slot_tag == tag;
+  :: slot == EMPTY -> break
+  :: atomic { slot != EMPTY && (group == FREE || (group == ACTIVE && delivery >= ACKED)) -> skip }
+     if /* look_at_groups() */
+     :: MUTANT == 7 -> seen = group; epoch = groups_epoch
+     :: else -> epoch = groups_epoch; seen = group
+     fi;
+     atomic { ok = slot != EMPTY; tag = slot_tag }
+     if
+     :: MUTANT != 1 -> ok = ok && groups_epoch == epoch
+     :: else
+     fi;
+     ok = ok && (seen == FREE || (seen == ACTIVE && delivery >= ACKED)); /* have_passed() */
+     atomic {
        if
-       :: ok -> slot = LEAVING; slot_tag = _pid
+       :: ok && slot == FULL && slot_tag == tag -> assert(!reads); slot = EMPTY
        :: else
        fi
      }
-     if
-     :: !ok
-     :: else ->
-        atomic { ALIVE ok = groups_epoch == epoch || MUTANT == 1 }
-        if
-        :: !ok -> atomic { ALIVE ok = PASSED }
-        :: else
-        fi;
-        atomic { ALIVE
-          if
-          :: slot == LEAVING && slot_tag == _pid ->
-             assert(!ok || !reads);
-             slot = (ok -> EMPTY : FULL)
-          :: else
-          fi
-        }
-     fi;
-     atomic { ok = false; epoch = 0; state = 0; tag = 0 }
+     atomic { ok = false; epoch = 0; seen = 0; tag = 0 }
   od
 }
 
-/* create_group(): the delivery words are void already. */
+inline confirm_slots() {
+  atomic { ALIVE ok = slot == FULL; tag = slot_tag }
+  atomic { ALIVE
+    if
+    :: ok && slot == FULL && slot_tag == tag && MUTANT != 4 -> slot_tag = _pid
+    :: else
+    fi
+  }
+}
+
+/* create_group(), settle() */
 proctype creator() {
-  group = JOINING;
+  byte tag;
+  bool ok;
+  atomic { ALIVE group = JOINING }
   if
-  :: MUTANT != 3 -> groups_epoch++
+  :: MUTANT == 5 -> confirm_slots()
   :: else
   fi;
-  group = ACTIVE;
   if
-  :: MUTANT == 3 -> groups_epoch++
+  :: MUTANT != 3 -> atomic { ALIVE groups_epoch++ }
+  :: else
+  fi;
+  if
+  :: MUTANT != 5 -> confirm_slots()
+  :: else
+  fi;
+  atomic { ALIVE
+    if
+    :: group == JOINING -> group = ACTIVE
+    :: else
+    fi
+  }
+  if
+  :: MUTANT == 3 -> atomic { ALIVE groups_epoch++ }
   :: else
   fi
 }
 
 /* Deliverer::claim(), is_still_there(), ack() */
 proctype consumer() {
-  byte tag;
-  bool ok, waits;
+  bool ok;
   group == ACTIVE;
   /* look_at(): the line shows the message also when its slot has just gone on. */
   delivery = WITH;
-  waits = MUTANT != 2;
-  ok = true;
-  do
-  :: !waits -> break
-  :: else ->
-     atomic {
-       if
-       :: slot == EMPTY -> ok = false; waits = false
-       :: slot == FULL -> waits = false
-       :: slot == LEAVING && MUTANT == 5 -> ok = false; waits = false
-       :: slot == LEAVING && MUTANT != 5 -> tag = slot_tag
-       fi
-     }
-     if
-     :: waits -> /* return_leaving(): he is not at work, or it takes too long */
-        atomic {
-          if
-          :: MUTANT == 6 -> slot != LEAVING || slot_tag != tag
-          :: MUTANT != 6 && slot == LEAVING && slot_tag == tag -> slot = FULL; slot_tag = _pid
-          :: MUTANT != 6 && !(slot == LEAVING && slot_tag == tag)
-          fi
-        }
-     :: else
-     fi
-  od;
+  ok = slot != EMPTY || MUTANT == 2;
   if
   :: ok ->
      reads = true;
      atomic { assert(slot != EMPTY); reads = false; delivery = ACKED }
-  :: else -> assert(slot == EMPTY); delivery = DROPPED
+  :: else -> delivery = DROPPED
   fi
 }
 
+/* Sweep::sweep_groups(): the creator is gone. */
 proctype sweeper() {
-  atomic { dead[VICTIM] && slot == LEAVING && slot_tag == VICTIM && MUTANT != 6 ->
-    slot = FULL; slot_tag = _pid }
+  atomic { dead[CREATOR] && group == JOINING && MUTANT != 6 -> group = FREE }
 }
 
 proctype fate() {
   if
-  :: atomic { dead[VICTIM] = true; fenced = true }
-  :: fenced = true; dead[VICTIM] = true
+  :: dead[CREATOR] = true
+  :: true
   fi
 }
 
 proctype judge() {
-  atomic { timeout -> assert(slot == EMPTY && (delivery == ACKED || delivery == DROPPED)) }
+  atomic {
+    timeout ->
+    assert(slot == EMPTY);
+    assert(group != ACTIVE || delivery == ACKED || delivery == DROPPED)
+  }
 }
 
 init {

@@ -158,13 +158,12 @@ proctype reclaimer() {
   bool ok;
   byte seq;
   (delivery[1] == ACKED && delivery[2] == ACKED);
-  tag = _pid;
   in_slot = false;
   ok = holders != 0 && held_sequence == 1;
   if
   :: ok ->
      atomic {
-       ok = IS(ATTACHED, _pid, 1);
+       ok = IS(ATTACHED, 5, 1);
        if
        :: ok -> SET(DETACHED, 0, 1)
        :: else
@@ -174,7 +173,7 @@ proctype reclaimer() {
      :: ok && MUTANT != 3 -> free_if_unheld()
      :: else
      fi
-  :: else -> free_it(ATTACHED, _pid, 1)
+  :: else -> free_it(ATTACHED, 5, 1)
   fi
 }
 

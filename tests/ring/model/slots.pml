@@ -11,10 +11,11 @@
  *            (lib/ring/protocol.md argues them). One group.
  *
  * run: producer -DVICTIM=1 -DMESSAGES=3
- * run: sweeps -DVICTIM=1 -DSLOTS=1 -DMESSAGES=1 -DTWO_SWEEPS
+ * run: sweeps -DVICTIM=1 -DSLOTS=1 -DMESSAGES=2 -DTWO_SWEEPS
  * run: reclaimer -DVICTIM=3 -DMESSAGES=3
  * run: consumer -DVICTIM=2 -DMESSAGES=2
- * run: lines -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY
+ * run: lines -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DMESSAGES=2
+ * run: laps -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1
  * run: drop -DVICTIM=7 -DDROPPER
  * mutant 1 -DVICTIM=1 -DSLOTS=1 -DMESSAGES=2:
  *          the line is looked up behind the claim (Publisher::write_line)
@@ -25,12 +26,12 @@
  * mutant 4 -DVICTIM=1 -DSLOTS=1 -DMESSAGES=1 -DTWO_SWEEPS:
  *          a sweep that is refused a slot goes on (Sweep::sweep_slot)
  * mutant 5 -DVICTIM=3 -DSLOTS=1 -DMESSAGES=2:
- *          a block is freed whatever its word says (Reclaimer::attach_block)
+ *          a block is freed whatever its word says (Reclaimer::finish_block)
  * mutant 6 -DVICTIM=1 -DSLOTS=1 -DMESSAGES=2:
  *          who helps does not say so (MemberRecord::helping)
- * mutant 7 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY:
+ * mutant 7 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
  *          the line map is a plain store (Reclaimer::exchange_line)
- * mutant 8 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY:
+ * mutant 8 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
  *          a line word stays where the line does (next_line_word)
  * mutant 9 -DVICTIM=7 -DDROPPER:
  *          a drop takes the next lap's word for its own (is_ahead_of)
@@ -39,19 +40,23 @@
  * mutant 11 -DVICTIM=1 -DSLOTS=1 -DMESSAGES=2:
  *          a header's sequence is stored first (write_line)
  * mutant 12 -DVICTIM=3 -DSLOTS=1 -DMESSAGES=2:
- *          a block without its slot is not swept (Sweep::sweep_block)
- * mutant 13 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY:
- *          a sweep frees the spare of one who is only stopped
+ *          what a reclaimer was emptying is not swept (Sweep::sweep_emptied)
+ * mutant 13 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
+ *          a sweep frees the spare of one who is only stopped (Sweep::sweep_spares)
  * mutant 14 -DVICTIM=2 -DSLOTS=1 -DMESSAGES=1:
  *          a redelivery is not counted (Sweep::return_message)
- * mutant 15 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY:
+ * mutant 15 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
  *          a later message's word counts as unclaimed (is_unclaimed)
- * mutant 16 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY:
- *          the line word is read when the slot is another's
- * mutant 17 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY:
- *          who gives a slot back does not take it first (return_leaving)
- * mutant 18 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY:
- *          who takes over a leaving slot goes on with it (begin_leaving)
+ * mutant 16 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
+ *          the slot is not ours when its line changes (Reclaimer::prepare_line)
+ * mutant 17 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
+ *          the line word is read when the slot is another's (Reclaimer::prepare_line)
+ * mutant 18 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
+ *          a slot whose header was given up stays as it is (Sweep::sweep_emptied)
+ * mutant 19 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
+ *          who is refused a slot that has gone on does not free the block (take_out)
+ * mutant 20 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
+ *          who gave up a header and is refused the slot leaves it (Reclaimer::empty)
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -66,21 +71,23 @@
 #define MESSAGES 3
 #endif
 #define PLACES 8
+/* How often the reclaimer that may be stopped begins to take a message out: two who both do may
+ * refuse each other the slot any number of times. */
+#ifndef TRIES
+#define TRIES 2
+#endif
 #define NONE 15
 
-/* SlotState */
+/* SlotState. A message is there from the moment on at which its line says its sequence. */
 #define EMPTY 0
 #define CLAIMED 1
 #define HELPED 2
-#define FULL 3
-#define LEAVING 4
-#define LEAVING_HELPED 5
+#define PUBLISHED 3
 byte slot_state[2], slot_tag[2], slot_lap[2];
 #define SLOT(q) ((q) % SLOTS)
 #define LAP(q) ((q) / SLOTS)
 #define SLOT_IS(i, s, t, l) (slot_state[i] == (s) && slot_tag[i] == (t) && slot_lap[i] == (l))
 #define SET_SLOT(i, s, t, l) slot_state[i] = (s); slot_tag[i] = (t); slot_lap[i] = (l)
-#define PUBLISHED(s) ((s) >= HELPED)
 
 /* A header line: its checksum covers the sequence, so body and sequence must be of one message. */
 byte line_sequence[LINES], line_body[LINES], line_block[LINES];
@@ -119,6 +126,7 @@ byte member_state[PLACES];
 bool dead[PLACES];
 byte intent_sequence[PLACES], intent_body[PLACES], intent_block[PLACES];
 byte helping[PLACES];
+byte emptying[PLACES], emptying_block[PLACES];
 #define OPEN(t) (member_state[t] != GONE)
 
 /* Before every step: who is killed does not go on. */
@@ -137,18 +145,18 @@ byte true_block[MESSAGES];
   ((OPEN(1) && f(1, q)) || (OPEN(2) && f(2, q)) || (OPEN(3) && f(3, q)) || \
    (OPEN(4) && f(4, q)) || (OPEN(5) && f(5, q)) || (OPEN(6) && f(6, q)) || (OPEN(7) && f(7, q)))
 
-/* Pool::give_back() of a block that ours names; what is checked is that it is no message's. */
-inline free_block(b, t, q) {
+/* Reclaimer::finish_block() of block x, whose word said attached by t to q. It must be no message's:
+ * in the slot, and not given up by somebody who gave the slot its own line again. */
+#define IN_SLOT(x, q) \
+  (slot_state[SLOT(q)] != EMPTY && slot_lap[SLOT(q)] == LAP(q) && true_block[q] == (x) && \
+   (slot_state[SLOT(q)] == CLAIMED || OPENS(LINE(SLOT(q)), q)))
+inline finish_block(x, t, q) {
   atomic { ALIVE
     if
-    :: BLOCK_IS(b, ATTACHED, t, q) ->
-       /* Leaving, and its header is given up already: it is as good as gone. */
-       assert(!(PUBLISHED(slot_state[SLOT(q)]) && slot_lap[SLOT(q)] == LAP(q) &&
-                true_block[q] == b &&
-                !(slot_state[SLOT(q)] >= LEAVING && !OPENS(LINE(SLOT(q)), q))));
-       assert(!(slot_state[SLOT(q)] == CLAIMED && slot_lap[SLOT(q)] == LAP(q) &&
-                true_block[q] == b));
-       SET_BLOCK(b, FREE, 0, 0)
+    :: BLOCK_IS(x, ATTACHED, t, q) || MUTANT == 5 ->
+       assert(!IN_SLOT(x, q));
+       assert(block_state[x] == ATTACHED && block_low[x] == q);
+       SET_BLOCK(x, FREE, 0, 0)
     :: else
     fi
   }
@@ -192,6 +200,7 @@ inline publish() {
         /* claim_slot: the intent, its sequence last */
         if
         :: MUTANT != 3 ->
+           atomic { ALIVE intent_sequence[_pid] = NONE }
            atomic { ALIVE intent_body[_pid] = cursor; intent_block[_pid] = b }
            atomic { ALIVE intent_sequence[_pid] = cursor }
         :: else
@@ -231,16 +240,6 @@ inline finish_publish() {
   fi;
   /* write_line */
   write_header(line, cursor, b);
-  atomic { ALIVE
-    if
-    :: SLOT_IS(SLOT(cursor), CLAIMED, _pid, LAP(cursor)) -> slot_state[SLOT(cursor)] = FULL
-    :: else -> won = false
-    fi
-  }
-  if
-  :: !won -> atomic { ALIVE intent_sequence[_pid] = NONE }
-  :: else
-  fi;
   atomic { ALIVE cursor++; left-- }
 }
 
@@ -260,126 +259,88 @@ inline write_header(l, q, block) {
   }
 }
 
-/* ---- Reclaimer::take_out() of message q. Uses state tag helped b whole mapped changes keep ok i.
- */
+/* ---- Reclaimer::pass_one() of message q. Uses state tag b block_by whole mapped changes to keep ok
+ * i. */
 inline take_out(q) {
-  atomic { ALIVE /* the slot's word, all_passed(), is_unwritten(), begin_leaving() */
+  atomic { ALIVE /* the slot's word */
     state = slot_state[SLOT(q)];
     tag = slot_tag[SLOT(q)];
-    helped = (state == HELPED || state == LEAVING_HELPED);
-    ok = slot_lap[SLOT(q)] == LAP(q) && PUBLISHED(state) && PASSED(q) &&
-         !(state >= LEAVING && member_state[tag] == LIVE)
-  }
-  if
-  :: ok && state >= LEAVING && MUTANT != 18 -> return_leaving(SLOT(q), q); atomic { ok = false }
-  :: else
-  fi;
-  atomic { ALIVE
-    if
-    :: ok && helped && line_sequence[LINE(SLOT(q))] != q && ANY(WRITES, q) -> ok = false
-    :: else
-    fi
-  }
-  atomic { ALIVE
-    if
-    :: ok && SLOT_IS(SLOT(q), state, tag, LAP(q)) ->
-       SET_SLOT(SLOT(q), (helped -> LEAVING_HELPED : LEAVING), _pid, LAP(q))
-    :: else -> ok = false
-    fi;
-    state = 0;
-    tag = 0
+    ok = slot_lap[SLOT(q)] == LAP(q) && state != EMPTY
   }
   if
   :: !ok
   :: else ->
-     attach_block(q);
-     prepare_line(q);
+     atomic { ALIVE ok = line_sequence[LINE(SLOT(q))] == q }
      if
-     :: ok ->
-        atomic { ALIVE /* slot to empty */
-          if
-          :: SLOT_IS(SLOT(q), (helped -> LEAVING_HELPED : LEAVING), _pid, LAP(q)) ->
-             SET_SLOT(SLOT(q), EMPTY, 0, LAP(q) + 1); assert(whole)
-          :: else -> ok = false
-          fi
-        }
-     :: else ->
-        state = (helped -> LEAVING_HELPED : LEAVING);
-        tag = _pid;
-        return_leaving(SLOT(q), q);
-        atomic { ALIVE ok = whole && slot_lap[SLOT(q)] != LAP(q); state = 0; tag = 0 }
-     fi;
-     if
-     :: ok && MUTANT == 5 -> atomic { ALIVE SET_BLOCK(b, FREE, 0, 0) }
-     :: ok && MUTANT != 5 -> finish_own_block(q)
-     :: else
+     :: ok -> take_out_written(q)
+     :: else -> without_line(q)
      fi
   fi;
-  atomic { ALIVE b = 0; whole = false; helped = false; helps = false; ok = false }
+  atomic { b = 0; whole = false; ok = false; state = 0; tag = 0; block_by = 0 }
 }
 
-/* return_leaving() of slot x, whose word said state, tag. Uses line i helps ok. */
-inline return_leaving(x, q) {
+inline without_line(q) {
+  atomic { ALIVE ok = PASSED(q) && !(state == CLAIMED && member_state[tag] != LIVE) }
+  atomic { ALIVE ok = ok && !ANY(WRITES, q) }
+  atomic { ALIVE ok = ok && line_sequence[LINE(SLOT(q))] != q }
   atomic { ALIVE
-    ok = SLOT_IS(x, state, tag, LAP(q));
     if
-    :: ok && MUTANT != 17 -> slot_tag[x] = _pid
+    :: ok && SLOT_IS(SLOT(q), state, tag, LAP(q)) -> SET_SLOT(SLOT(q), EMPTY, 0, LAP(q) + 1)
     :: else
     fi
   }
-  do
-  :: !ok -> break
-  :: else ->
-     atomic { ALIVE line = map_spare[x]; i = map_changes[x] }
-     atomic { ALIVE
-       if
-       :: line == 0 -> break
-       :: line != 0 && map_spare[x] == line && map_changes[x] == i ->
-          map_changes[x] = i + 1; break
-       :: else
-       fi
-     }
-  od;
+}
+
+inline take_out_written(q) {
+  atomic { ALIVE ok = PASSED(q) }
   if
   :: !ok
   :: else ->
-     atomic { ALIVE helps = OPENS(LINE(x), q) }
+     atomic { ALIVE b = line_block[LINE(SLOT(q))] } /* find_block() */
      atomic { ALIVE
-       ok = SLOT_IS(x, state, (MUTANT == 17 -> tag : _pid), LAP(q));
-       if
-       :: ok && helps -> SET_SLOT(x, (state == LEAVING -> FULL : HELPED), _pid, LAP(q))
-       :: ok && !helps -> SET_SLOT(x, EMPTY, 0, LAP(q) + 1)
-       :: else
-       fi
+       whole = block_state[b] == ATTACHED && block_low[b] == q;
+       block_by = block_tag[b]
      }
-  fi;
-  atomic { line = 0; i = 0; helps = false }
-}
-
-inline attach_block(q) {
-  atomic { ALIVE
-    whole = OPENS(LINE(SLOT(q)), q);
-    b = line_block[LINE(SLOT(q))]
-  }
-  do
-  :: !whole -> break
-  :: else ->
-     atomic { ALIVE
-       tag = block_tag[b];
-       if
-       :: MUTANT == 5 -> tag = 0; break
-       :: MUTANT != 5 && (block_state[b] != ATTACHED || block_low[b] != q) ->
-          whole = false; tag = 0; break
-       :: else
-       fi
-     }
-     atomic { ALIVE
-       if
-       :: BLOCK_IS(b, ATTACHED, tag, q) -> block_tag[b] = _pid; tag = 0; break
-       :: else
-       fi
-     }
-  od
+     atomic { ALIVE emptying[_pid] = q; emptying_block[_pid] = b }
+     prepare_line(q);
+     if
+     :: !ok
+     :: else ->
+        do /* empty() */
+        :: atomic { ALIVE
+             ok = SLOT_IS(SLOT(q), state, tag, LAP(q));
+             if
+             :: ok -> SET_SLOT(SLOT(q), EMPTY, 0, LAP(q) + 1)
+             :: else
+             fi
+           }
+           if
+           :: ok -> break
+           :: else
+           fi;
+           atomic { ALIVE
+             state = slot_state[SLOT(q)];
+             tag = slot_tag[SLOT(q)];
+             ok = slot_lap[SLOT(q)] > LAP(q) && MUTANT != 19;
+             keep = slot_lap[SLOT(q)] == LAP(q) && MUTANT != 20
+           }
+           if
+           :: !keep -> break
+           :: else
+           fi;
+           atomic { ALIVE keep = line_sequence[LINE(SLOT(q))] != q }
+           if
+           :: !keep -> break
+           :: else
+           fi
+        od;
+        keep = false;
+        if
+        :: ok && whole -> finish_block(b, block_by, q)
+        :: else
+        fi
+     fi
+  fi
 }
 
 inline change_map(q) {
@@ -393,71 +354,106 @@ inline change_map(q) {
   fi
 }
 
+/* ok: go on, and the slot's word is state, tag. */
 inline prepare_line(q) {
-  atomic { ALIVE mapped = map_spare[SLOT(q)]; changes = map_changes[SLOT(q)] }
+  atomic { ALIVE ok = state == HELPED || map_spare[SLOT(q)] != 0 }
   if
-  :: !helped && mapped == 0
+  :: !ok -> ok = true
   :: else ->
-     atomic { ALIVE /* the slot is still ours */
-       ok = ok && (MUTANT == 16 ||
-                   SLOT_IS(SLOT(q), (helped -> LEAVING_HELPED : LEAVING), _pid, LAP(q)))
-     }
-     atomic { ALIVE /* is_line_written() */
-       keep = (helped -> ANY(WRITES, q) : ANY(WRITES_EARLIER, q))
+     if
+     :: MUTANT == 16
+     :: else ->
+        atomic { ALIVE /* the slot is ours */
+          ok = SLOT_IS(SLOT(q), state, tag, LAP(q));
+          if
+          :: ok ->
+             state = (state == HELPED -> HELPED : PUBLISHED);
+             tag = _pid;
+             SET_SLOT(SLOT(q), state, tag, LAP(q))
+          :: else
+          fi
+        }
+     fi;
+     do
+     :: !ok -> break
+     :: else ->
+        atomic { ALIVE mapped = map_spare[SLOT(q)]; changes = map_changes[SLOT(q)] }
+        atomic { ALIVE ok = SLOT_IS(SLOT(q), state, tag, LAP(q)) || MUTANT == 17 }
+        if
+        :: !ok -> break
+        :: else
+        fi;
+        atomic { ALIVE keep = line_sequence[LINE(SLOT(q))] == q }
+        if
+        :: !keep -> break /* given up already */
+        :: else
+        fi;
+        atomic { ALIVE keep = state == HELPED && ANY(WRITES, q) } /* is_line_written() */
+        if
+        :: keep -> exchange_line(q); break
+        :: else -> change_line(q)
+        fi;
+        if
+        :: ok -> break
+        :: else -> ok = true
+        fi
+     od
+  fi;
+  atomic { mapped = 0; changes = 0; to = 0; keep = false; i = 0 }
+}
+
+inline change_line(q) {
+  atomic { ALIVE keep = mapped != 0 && (state == HELPED || ANY(WRITES_EARLIER, q)) }
+  to = (keep -> mapped : 0);
+  if
+  :: mapped == 0 || keep -> atomic { ALIVE change_map(q) }
+  :: else ->
+     atomic { ALIVE i = spare_tag[mapped - 1]; before = spare_of[mapped - 1] }
+     atomic { ALIVE
+       if
+       :: spare_tag[mapped - 1] == i && spare_of[mapped - 1] == before ->
+          spare_tag[mapped - 1] = _pid;
+          spare_of[mapped - 1] = q
+       :: else -> ok = false
+       fi
      }
      if
-     :: !ok
-     :: ok && helped && keep -> exchange_line(q)
-     :: ok && !(helped && keep) ->
-        keep = mapped != 0 && (helped || keep);
-        to = (keep -> mapped : 0);
-        if
-        :: mapped == 0 || keep -> atomic { ALIVE change_map(q) }
-        :: else ->
-           atomic { ALIVE i = spare_tag[mapped - 1]; state = spare_of[mapped - 1] }
-           atomic { ALIVE
-             if
-             :: spare_tag[mapped - 1] == i && spare_of[mapped - 1] == state ->
-                spare_tag[mapped - 1] = _pid;
-                spare_of[mapped - 1] = q
-             :: else -> ok = false
-             fi
-           }
-           if
-           :: ok ->
-              atomic { ALIVE change_map(q) }
-              atomic { ALIVE
-                if
-                :: map_spare[SLOT(q)] != mapped && spare_tag[mapped - 1] == _pid &&
-                   spare_of[mapped - 1] == q ->
-                   spare_tag[mapped - 1] = NONE
-                :: else
-                fi
-              }
-           :: else
-           fi
-        fi
-     fi
-  fi;
-  atomic { ALIVE mapped = 0; changes = 0; to = 0; keep = false; i = 0; state = 0 }
+     :: ok ->
+        atomic { ALIVE change_map(q) }
+        atomic { ALIVE
+          if
+          :: map_spare[SLOT(q)] != mapped && spare_tag[mapped - 1] == _pid &&
+             spare_of[mapped - 1] == q -> spare_tag[mapped - 1] = NONE
+          :: else
+          fi
+        }
+     :: else
+     fi;
+     before = 0
+  fi
 }
 
 inline exchange_line(q) {
-  atomic { ALIVE
-    if
-    :: spare_tag[0] == NONE -> i = 0
-    :: spare_tag[0] != NONE && spare_tag[1] == NONE -> i = 1
-    :: else -> ok = false
-    fi;
-    if
-    :: ok -> spare_tag[i] = _pid; spare_of[i] = q
-    :: else
-    fi
-  }
+  atomic { ALIVE ok = OPENS(LINE(SLOT(q)), q); to = line_block[LINE(SLOT(q))] }
   if
   :: !ok
   :: else ->
-     write_header(SLOTS + i, q, b);
+     atomic { ALIVE
+       if
+       :: spare_tag[0] == NONE -> i = 0
+       :: spare_tag[0] != NONE && spare_tag[1] == NONE -> i = 1
+       :: else -> ok = false
+       fi;
+       if
+       :: ok -> spare_tag[i] = _pid; spare_of[i] = q
+       :: else
+       fi
+     }
+  fi;
+  if
+  :: !ok
+  :: else ->
+     write_header(SLOTS + i, q, to);
      atomic { ALIVE to = i + 1; change_map(q) }
      if
      :: ok
@@ -470,18 +466,6 @@ inline exchange_line(q) {
         }
      fi
   fi
-}
-
-inline finish_own_block(q) {
-  do
-  :: free_block(b, _pid, q);
-     atomic { ALIVE
-       if
-       :: block_state[b] == ATTACHED && block_low[b] == q -> block_tag[b] = _pid
-       :: else -> break
-       fi
-     }
-  od
 }
 
 /* ---- Deliverer: one look at message q, get and ack. Uses state tag i count b ok. */
@@ -550,7 +534,9 @@ inline help_publish(q) { /* the slot said state, tag */
   }
   atomic { ALIVE
     if
-    :: SLOT_IS(at, state, tag, LAP(q)) -> assert(ok || state == HELPED)
+    :: SLOT_IS(at, state, tag, LAP(q)) ->
+       /* Not known: it wrote the line itself, and went on. */
+       assert(ok || line_sequence[LINE(at)] == q)
     :: else -> ok = false
     fi
   }
@@ -585,10 +571,10 @@ inline sweep_slot() {
        sequence = slot_lap[at] * SLOTS + at;
        ok = true
      }
-     atomic { ALIVE helps = state == HELPED && line_sequence[LINE(at)] != sequence }
+     atomic { ALIVE helps = (state == HELPED || (state == CLAIMED && tag == VICTIM)) &&
+       line_sequence[LINE(at)] != sequence }
      if
-     :: (state == CLAIMED && tag == VICTIM) || helps -> help_publish(sequence)
-     :: state >= LEAVING && tag == VICTIM -> return_leaving(at, sequence)
+     :: helps -> help_publish(sequence)
      :: else
      fi;
      if
@@ -622,30 +608,61 @@ inline sweep_block() {
        :: else
        fi
      }
-  :: state == ATTACHED && tag == VICTIM && MUTANT != 12 ->
+  :: state == ATTACHED && tag == VICTIM ->
      atomic { ALIVE /* is_in_slot */
-       ok = PUBLISHED(slot_state[SLOT(sequence)]) && slot_lap[SLOT(sequence)] == LAP(sequence)
+       ok = slot_state[SLOT(sequence)] != EMPTY && slot_lap[SLOT(sequence)] == LAP(sequence)
      }
      atomic { ALIVE
        ok = ok && OPENS(LINE(SLOT(sequence)), sequence) && line_block[LINE(SLOT(sequence))] == at
      }
      if
      :: ok
-     :: else ->
-        atomic { ALIVE
-          ok = BLOCK_IS(at, ATTACHED, VICTIM, sequence);
-          if
-          :: ok -> block_tag[at] = _pid
-          :: else
-          fi
-        }
-        if
-        :: ok -> free_block(at, _pid, sequence)
-        :: else
-        fi
+     :: else -> finish_block(at, VICTIM, sequence)
      fi
   :: else
   fi
+}
+
+inline sweep_emptied() {
+  atomic { ALIVE sequence = emptying[VICTIM]; b = emptying_block[VICTIM] }
+  if
+  :: sequence == NONE || MUTANT == 12
+  :: else ->
+     atomic { ALIVE ok = block_state[b] == ATTACHED && block_low[b] == sequence; i = block_tag[b] }
+     atomic { ALIVE
+       state = slot_state[SLOT(sequence)];
+       tag = slot_tag[SLOT(sequence)];
+       line = slot_lap[SLOT(sequence)]
+     }
+     atomic { ALIVE /* it had given up the header */
+       helps = line == LAP(sequence) && state >= HELPED &&
+               line_sequence[LINE(SLOT(sequence))] != sequence && MUTANT != 18
+     }
+     do /* empty() */
+     :: !helps -> break
+     :: else ->
+        atomic { ALIVE
+          if
+          :: SLOT_IS(SLOT(sequence), state, tag, LAP(sequence)) ->
+             SET_SLOT(SLOT(sequence), EMPTY, 0, LAP(sequence) + 1)
+          :: else
+          fi;
+          state = slot_state[SLOT(sequence)];
+          tag = slot_tag[SLOT(sequence)];
+          line = slot_lap[SLOT(sequence)]
+        }
+        if
+        :: line > LAP(sequence) -> break
+        :: else
+        fi;
+        atomic { ALIVE helps = line_sequence[LINE(SLOT(sequence))] != sequence }
+     od;
+     if
+     :: ok && line > LAP(sequence) -> finish_block(b, i, sequence)
+     :: else
+     fi
+  fi;
+  atomic { sequence = 0; b = 0; i = 0; state = 0; tag = 0; line = 0; helps = false; ok = false }
 }
 
 inline sweep_spare() {
@@ -662,15 +679,12 @@ inline sweep_spare() {
   }
 }
 
-#define HAS_WORK                                                                           \
-  ((slot_tag[0] == VICTIM &&                                                               \
-    (slot_state[0] == CLAIMED || slot_state[0] == LEAVING || slot_state[0] == LEAVING_HELPED)) || \
-   (slot_tag[1] == VICTIM &&                                                               \
-    (slot_state[1] == CLAIMED || slot_state[1] == LEAVING || slot_state[1] == LEAVING_HELPED)) || \
-   (delivery_state[0] == WITH && delivery_tag[0] == VICTIM) ||                             \
-   (delivery_state[1] == WITH && delivery_tag[1] == VICTIM) ||                             \
-   (slot_state[0] == HELPED && line_sequence[LINE(0)] != slot_lap[0] * SLOTS) ||           \
-   (slot_state[1] == HELPED && line_sequence[LINE(1)] != slot_lap[1] * SLOTS + 1))
+#define UNWRITTEN(x)                                                                           \
+  (slot_state[x] != EMPTY && line_sequence[LINE(x)] != slot_lap[x] * SLOTS + (x) &&            \
+   (slot_state[x] == HELPED || (slot_state[x] == CLAIMED && slot_tag[x] == VICTIM)))
+#define HAS_WORK                                                                               \
+  (UNWRITTEN(0) || UNWRITTEN(1) || (delivery_state[0] == WITH && delivery_tag[0] == VICTIM) || \
+   (delivery_state[1] == WITH && delivery_tag[1] == VICTIM))
 
 inline sweeper() {
   do
@@ -696,6 +710,9 @@ inline sweeper() {
      :: !seen_gone && MUTANT != 13
      :: seen_gone && !whole -> break
      :: seen_gone && whole ->
+#if VICTIM != 1
+        sweep_emptied();
+#endif
         do
         :: at < BLOCKS ->
            sweep_block();
@@ -719,7 +736,8 @@ inline start() {
   d_step {
     i = 0;
     do
-    :: i < PLACES -> intent_sequence[i] = NONE; intent_body[i] = NONE; helping[i] = NONE; i++
+    :: i < PLACES -> intent_sequence[i] = NONE; intent_body[i] = NONE; helping[i] = NONE;
+       emptying[i] = NONE; i++
     :: else -> break
     od;
     i = 0;
@@ -749,19 +767,21 @@ proctype producer(byte first; byte count) {
 /* Publishes nothing any more, but was stopped in write_line() of message 0, and helped. */
 proctype late_writer() {
   write_header(0, 0, 0);
-  atomic { ALIVE intent_sequence[_pid] = NONE }
+  atomic { ALIVE intent_sequence[_pid] = NONE } /* publishes its next, or closes */
 }
 
 #define TO_GET(q) (line_sequence[LINE(SLOT(q))] == (q) && UNCLAIMED(q) && member_state[_pid] == LIVE)
-#define TO_TAKE(q)                                                                     \
-  (member_state[_pid] == LIVE && slot_lap[SLOT(q)] == LAP(q) && PUBLISHED(slot_state[SLOT(q)]) && PASSED(q) &&       \
-   !(slot_state[SLOT(q)] >= LEAVING && member_state[slot_tag[SLOT(q)]] == LIVE))
+#define TO_TAKE(q)                                                                      \
+  (member_state[_pid] == LIVE && (gets || tries > 0) && slot_lap[SLOT(q)] == LAP(q) && slot_state[SLOT(q)] != EMPTY && \
+   PASSED(q) && (line_sequence[LINE(SLOT(q))] == (q) ||                                         \
+   (!ANY(WRITES, q) && !(slot_state[SLOT(q)] == CLAIMED && member_state[slot_tag[SLOT(q)]] != LIVE))))
 proctype consumer(bool gets; byte cursor; byte left) {
   byte line;
   bool won, work, gives_up;
-  byte state, tag, i, b, count, mapped, changes, to, q;
-  bool ok, whole, helped, helps, keep;
+  byte state, tag, i, b, count, mapped, changes, to, q, before, block_by, tries;
+  bool ok, whole, keep;
   gives_up = true;
+  tries = (gets -> 0 : TRIES);
   do
   :: atomic { !dead[_pid] && left > 0 && slot_lap[SLOT(cursor)] >= LAP(cursor) &&
        (block_state[0] == FREE || block_state[1] == FREE) -> skip }
@@ -775,14 +795,14 @@ proctype consumer(bool gets; byte cursor; byte left) {
 #if MESSAGES > 4
   :: atomic { !dead[_pid] && gets && TO_GET(4) -> q = 4 } consume(q)
 #endif
-  :: atomic { !dead[_pid] && TO_TAKE(0) -> q = 0 } take_out(q)
-  :: atomic { !dead[_pid] && TO_TAKE(1) -> q = 1 } take_out(q)
-  :: atomic { !dead[_pid] && TO_TAKE(2) -> q = 2 } take_out(q)
+  :: atomic { !dead[_pid] && TO_TAKE(0) -> q = 0; tries = (gets -> 0 : tries - 1) } take_out(q)
+  :: atomic { !dead[_pid] && TO_TAKE(1) -> q = 1; tries = (gets -> 0 : tries - 1) } take_out(q)
+  :: atomic { !dead[_pid] && TO_TAKE(2) -> q = 2; tries = (gets -> 0 : tries - 1) } take_out(q)
 #if MESSAGES > 3
-  :: atomic { !dead[_pid] && TO_TAKE(3) -> q = 3 } take_out(q)
+  :: atomic { !dead[_pid] && TO_TAKE(3) -> q = 3; tries = (gets -> 0 : tries - 1) } take_out(q)
 #endif
 #if MESSAGES > 4
-  :: atomic { !dead[_pid] && TO_TAKE(4) -> q = 4 } take_out(q)
+  :: atomic { !dead[_pid] && TO_TAKE(4) -> q = 4; tries = (gets -> 0 : tries - 1) } take_out(q)
 #endif
   od
 }
