@@ -15,8 +15,25 @@ constexpr uint64_t kSkippedPerLook = 64;
 constexpr uint64_t kPassBatch = 64;
 // Messages between the one that is taken and the one whose header is asked for.
 constexpr uint64_t kAhead = 6;
+// A cache line of delivery words.
+constexpr uint64_t kDeliveriesAhead = kLineBytes / sizeof(uint64_t);
 // Empty looks without waiting between two passes.
-constexpr uint32_t kLooksPerPass = 256;
+constexpr uint32_t kLooksPerPass = 4096;
+
+// Sequences are claimed in order: from the first empty slot on they are all still to come. The hints
+// tell where to look; where they are off by more than the ring, a bound that is late enough.
+uint64_t first_to_come(const Region& region) {
+  const uint64_t slots = region.geometry().slots;
+  const uint64_t head = region.header().head.load_ordered();
+  const uint64_t tail = region.header().tail.load_ordered();
+  const uint64_t from = head > tail ? head : tail;
+  for (uint64_t sequence = from; sequence < from + slots; ++sequence) {
+    const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
+    const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
+    if (ahead < 0 || (ahead == 0 && slot_state(word) == SlotState::kEmpty)) return sequence;
+  }
+  return from + 2 * slots;
+}
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -35,11 +52,7 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_word_(group_.state.load_ordered()),
       epoch_(group_.epoch.load_ordered() - 1),
       has_slabs_(private_bytes != 0) {
-  // Not from the tail alone, which is late by as much as a publisher has in one batch: the head
-  // lags by at most what one pass goes over, a ring.
-  const uint64_t head = region.header().head.load_ordered();
-  const uint64_t tail = region.header().tail.load_ordered();
-  verify_until_ = (head > tail ? head : tail) + 2 * region.geometry().slots;
+  verify_until_ = first_to_come(region);
 }
 
 void Deliverer::start_over(uint32_t epoch) {
@@ -116,7 +129,9 @@ bool Deliverer::is_still_there(uint64_t sequence) const {
   return slot_lap(word) == region.lap_of(sequence) && slot_state(word) != SlotState::kEmpty;
 }
 
-Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
+// The header is a copy that is not checked yet: what a group has not passed does not change, so it
+// is as good behind the claim, and the processor does both at once.
+Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const HeaderWords& words,
                                  ep_ring_message* message) {
   Region& region = handle_.region();
   const uint32_t lap = region.lap_of(sequence);
@@ -125,18 +140,20 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Mes
   if (!this->delivery(sequence).change(delivery, claimed)) return Look::kPassed;
   if (sequence < claimed_first_) claimed_first_ = sequence;
   if (sequence >= claimed_end_) claimed_end_ = sequence + 1;
-  // All that may be read. Whether the block is what its header says is for who frees it.
-  const uint64_t pool_bytes = region.payload_bytes_max();
-  const bool is_right =
-      header.size_bytes <= pool_bytes && header.offset <= pool_bytes - header.size_bytes;
   if (EP_UNLIKELY(sequence < verify_until_) && !is_still_there(sequence)) {
     this->delivery(sequence).change(claimed,
                                     delivery_word(DeliveryState::kDropped, kNobody, lap, 0));
     return Look::kPassed;
   }
+  // All that may be read. Whether the block is what its header says is for who frees it.
+  const auto header = unpack_header(words);
+  const uint64_t pool_bytes = region.payload_bytes_max();
+  const bool is_right = is_whole(words) && header.size_bytes <= pool_bytes &&
+                        header.offset <= pool_bytes - header.size_bytes;
   if (EP_UNLIKELY(!is_right)) return give_up_corrupt(sequence, claimed);
   const unsigned char* data = region.payload(header.offset);
   prefetch_to_read(data);
+  if (membership_.count() <= 1) prefetch_to_write(&this->delivery(sequence + kDeliveriesAhead));
   if ((header.flags & kPayloadChecked) != 0 &&
       crc32c(data, header.size_bytes) != header.payload_checksum) {
     return give_up_corrupt(sequence, claimed);
@@ -183,13 +200,8 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
     return Look::kPassed;
   }
   if (is_free && !may_steal && is_for_another(sequence, word, line, blocked)) return Look::kSkipped;
-  MessageHeader header;
-  if (!open_header(line, sequence, &header)) {
-    if (line.words[0].load_acquire() != sequence) return Look::kPassed;
-    const uint64_t claimed = claimed_word(sequence, 1);
-    if (!is_free || !delivery(sequence).change(word, claimed)) return Look::kPassed;
-    return give_up_corrupt(sequence, claimed);
-  }
+  const HeaderWords words = copy_header(line, sequence);
+  const auto header = unpack_header(words);
   const uint32_t lane = Membership::lane_of(header.key);
   if (!is_free) {
     if (header.key != 0) blocked.add(lane);
@@ -200,7 +212,7 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
     if (header.key != 0) blocked.add(lane);
     return Look::kSkipped;
   }
-  const Look look = claim(sequence, word, header, message);
+  const Look look = claim(sequence, word, words, message);
   if (look == Look::kPassed && header.key != 0) {
     blocked.add(lane);
     return Look::kSkipped;
@@ -316,6 +328,7 @@ ep_ring_error Deliverer::get(int timeout_ms, ep_ring_message* messages, size_t c
     error = handle_.attend();
     if (error != EP_RING_OK) return error;
   }
+  empty_looks_ = *count != 0 ? 0 : empty_looks_;
   if (*count != 0) handle_.member.record->messages.store_relaxed(delivered_);
   return error;
 }

@@ -56,12 +56,12 @@ class Deliverer {
   ep_ring_error try_get(ep_ring_message* messages, size_t capacity, size_t* count);
   Look look_at(uint64_t sequence, bool may_steal, Lanes& blocked, ep_ring_message* message);
   Look look_without_line(uint64_t sequence, uint64_t line_sequence);
-  bool is_for_us(uint64_t sequence, uint64_t delivery, const MessageHeader& header, bool may_steal,
-                 Lanes& blocked) const;
-  bool is_for_another(uint64_t sequence, uint64_t delivery, const SharedLine& line,
-                      Lanes& blocked) const;
-  Look claim(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
-             ep_ring_message* message);
+  EP_ALWAYS_INLINE bool is_for_us(uint64_t sequence, uint64_t delivery, const MessageHeader& header,
+                                  bool may_steal, Lanes& blocked) const;
+  EP_ALWAYS_INLINE bool is_for_another(uint64_t sequence, uint64_t delivery, const SharedLine& line,
+                                       Lanes& blocked) const;
+  EP_ALWAYS_INLINE Look claim(uint64_t sequence, uint64_t delivery, const HeaderWords& words,
+                              ep_ring_message* message);
   Look look_at_skipped(ep_ring_message* message);
   bool is_still_there(uint64_t sequence) const;
   bool poll(Deadline& deadline, bool is_first);

@@ -31,6 +31,24 @@ inline HeaderWords pack_header(const MessageHeader& header) {
            uint64_t{header.references} << 48 | uint64_t{header.producer} << 32 | header.block,
            uint64_t{header.checksum} << 32 | header.payload_checksum}};
 }
+// The other way round, for the same reason.
+inline MessageHeader unpack_header(const HeaderWords& words) {
+  const auto low = [&words](unsigned i) { return static_cast<uint32_t>(words.word[i]); };
+  const auto high = [&words](unsigned i) { return static_cast<uint32_t>(words.word[i] >> 32); };
+  return {.sequence = words.word[0],
+          .magic = static_cast<uint16_t>(low(1)),
+          .flags = static_cast<uint16_t>(low(1) >> 16),
+          .tag = high(1),
+          .offset = words.word[2],
+          .size_bytes = words.word[3],
+          .timestamp_ns = words.word[4],
+          .key = words.word[5],
+          .block = low(6),
+          .producer = static_cast<uint16_t>(high(6)),
+          .references = static_cast<uint16_t>(high(6) >> 16),
+          .payload_checksum = low(7),
+          .checksum = high(7)};
+}
 static_assert(std::endian::native == std::endian::little);
 
 constexpr size_t kChecksumWord = kHeaderWords - 1;
@@ -68,16 +86,24 @@ inline uint32_t block_in(const SharedLine& line) {
   return static_cast<uint32_t>(line.words[kWord].load_relaxed());
 }
 
-// A copy of the line if it is the whole header of this sequence; false: it is not there, or torn.
-inline bool open_header(const SharedLine& line, uint64_t sequence, MessageHeader* header) {
-  HeaderWords words;
-  words.word[0] = line.words[0].load_acquire();
-  if (words.word[0] != sequence) return false;
-  for (size_t i = 1; i < kHeaderWords; ++i) words.word[i] = line.words[i].load_relaxed();
-  *header = std::bit_cast<MessageHeader>(words);
+// A copy of a line that said this sequence; the words behind that may be torn, or anything.
+inline HeaderWords copy_header(const SharedLine& line, uint64_t sequence) {
+  const auto word = [&line](size_t i) { return line.words[i].load_relaxed(); };
+  return {{sequence, word(1), word(2), word(3), word(4), word(5), word(6), word(7)}};
+}
+inline bool is_whole(const HeaderWords& words) {
+  const uint64_t sequence = words.word[0];
   const uint32_t checksum = crc32c_end(crc32c_add_word(header_checksum_prefix(words), sequence));
   return static_cast<uint16_t>(words.word[1]) == kMessageMagic &&
          static_cast<uint32_t>(words.word[kChecksumWord] >> 32) == checksum;
+}
+
+// A copy of the line if it is the whole header of this sequence; false: it is not there, or torn.
+inline bool open_header(const SharedLine& line, uint64_t sequence, MessageHeader* header) {
+  if (line.words[0].load_acquire() != sequence) return false;
+  const HeaderWords words = copy_header(line, sequence);
+  *header = unpack_header(words);
+  return is_whole(words);
 }
 
 }  // namespace elasticpool

@@ -12,6 +12,11 @@ namespace {
 
 constexpr uint64_t kWaitNs = kWatchIntervalNs;
 constexpr uint64_t kPassBatch = 64;
+// The same, while there is no stream: a few, and not the youngest.
+constexpr uint64_t kPassFew = 4;
+constexpr uint64_t kPassDistance = 64;
+// Messages that come closer than this are a stream.
+constexpr uint64_t kStreamNs = 300;
 // Messages between the one that is published and the one whose header line is asked for.
 constexpr uint64_t kAhead = 8;
 
@@ -184,6 +189,18 @@ ep_ring_error Publisher::unattach(const BlockPlace& place, ep_ring_error error) 
   return error;
 }
 
+// In a stream many at once: that costs less each, and the consumers run behind in one go. Else a
+// few, so that no message waits long for what others left; and not the youngest: a look at what a
+// consumer is busy with costs it the line that it writes next.
+// streamed: messages of a stream that were published just now; 0: there is none.
+void Publisher::take_out_some(uint64_t streamed) {
+  if (streamed != 0) {
+    handle_.reclaimer.pass(streamed < kPassBatch ? kPassBatch : streamed, false);
+  } else if (cursor_ > kPassDistance) {
+    handle_.reclaimer.pass(2 * kPassFew, false, cursor_ - kPassDistance);
+  }
+}
+
 void Publisher::store_tail() {
   SharedU64& tail = handle_.region().header().tail;
   if (tail.load_relaxed() < cursor_) tail.store_release(cursor_);
@@ -276,12 +293,18 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
                                  const ep_ring_label* labels, int timeout_ms, size_t* published,
                                  uint64_t* last_sequence) {
   *published = 0;
+  prefetch_to_write(&handle_.region().line(handle_.region().slot_of(cursor_)));
   const uint64_t timestamp_ns = ring_now_ns();
   ep_ring_error error = handle_.attend(timestamp_ns);
   if (error != EP_RING_OK) return error;
   Deadline deadline(timeout_ms);
   const uint64_t first = cursor_;
   uint64_t keys = 0;
+  const bool is_stream = count > 1 || timestamp_ns - published_at_ns_ < kStreamNs;
+  published_at_ns_ = timestamp_ns;
+  // Of several publishers, who publishes the last of so many.
+  const uint64_t pass_every = is_stream ? kPassBatch : kPassFew;
+  bool is_pass_due = false;
   while (*published < count) {
     MessageHeader header;
     BlockPlace place;
@@ -295,7 +318,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
       ++*published;
       keys |= header.key;
       *last_sequence = words.word[0];
-      if (EP_UNLIKELY(cursor_ % kPassBatch == 0)) handle_.reclaimer.pass(kPassBatch, false);
+      is_pass_due = is_pass_due || cursor_ % pass_every == 0;
       continue;
     }
     if (error != EP_RING_FULL) break;
@@ -318,6 +341,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
   published_ += *published;
   reserved_ -= *published;
   handle_.member.record->messages.store_relaxed(published_);
+  if (is_pass_due) take_out_some(is_stream ? *published : 0);
   return *published == count ? EP_RING_OK : error;
 }
 

@@ -38,12 +38,14 @@ class Publisher {
   void tell_consumers(uint64_t first, uint64_t count, uint64_t keys);
   void look_at_groups(uint64_t epoch);
   void wait_for_room(uint64_t ns);
+  void take_out_some(uint64_t streamed);
   void store_tail();
   bool is_own(const ep_ring_buffer& buffer, BlockPlace* place) const;
 
   Handle handle_;
   uint64_t cursor_;  // no slot before it is empty
   uint64_t published_ = 0;
+  uint64_t published_at_ns_ = 0;
   uint64_t reserved_ = 0;  // blocks that its program has
   uint64_t groups_epoch_ = UINT64_MAX;
   uint16_t group_count_ = 0;

@@ -45,24 +45,25 @@ bool Reclaimer::has_passed(uint32_t group_index, uint64_t sequence) const {
   return delivery_state(word) == DeliveryState::kAcked && is_checkpointed(word, sequence);
 }
 
-Reclaimer::Groups Reclaimer::look_at_groups(bool even_unseen) const {
-  Groups groups;
-  groups.epoch = region_.header().groups_epoch.load_ordered();
-  groups.are_seen = even_unseen;
+void Reclaimer::look_at_groups() {
+  const uint64_t epoch = region_.header().groups_epoch.load_ordered();
+  if (EP_LIKELY(epoch == groups_epoch_)) return;
+  groups_epoch_ = epoch;
+  groups_ = 0;
   for (uint32_t i = 0; i < kGroupsMax; ++i) {
     const GroupState state = group_state(region_.group(i).state.load_ordered());
-    if (state == GroupState::kFree) continue;
-    groups.indices |= uint32_t{1} << i;
-    groups.are_seen = groups.are_seen || state == GroupState::kActive;
+    if (state != GroupState::kFree) groups_ |= uint32_t{1} << i;
   }
-  return groups;
 }
 
-bool Reclaimer::have_passed(const Groups& groups, uint64_t sequence) const {
-  for (uint32_t left = groups.indices; left != 0; left &= left - 1) {
-    if (!has_passed(static_cast<uint32_t>(std::countr_zero(left)), sequence)) return false;
+bool Reclaimer::have_passed(uint64_t sequence, bool even_unseen) const {
+  bool is_seen = even_unseen;
+  for (uint32_t left = groups_; left != 0; left &= left - 1) {
+    const auto i = static_cast<uint32_t>(std::countr_zero(left));
+    if (!has_passed(i, sequence)) return false;
+    is_seen = is_seen || group_state(region_.group(i).state.load_relaxed()) == GroupState::kActive;
   }
-  return groups.are_seen;
+  return is_seen;
 }
 
 // The block that the line names, if it is of this message.
@@ -197,11 +198,10 @@ Reclaimer::Outcome Reclaimer::without_line(uint64_t sequence, uint64_t slot_word
   return Outcome::kTaken;
 }
 
-Reclaimer::Outcome Reclaimer::take_out(const Groups& groups, uint64_t sequence,
-                                       uint64_t slot_word) {
+Reclaimer::Outcome Reclaimer::take_out(uint64_t sequence, uint64_t slot_word, bool even_unseen) {
   RegionHeader& header = region_.header();
   // order[ring-join]: after the slot's word and its line; see the creation of groups
-  if (header.groups_epoch.load_ordered() != groups.epoch || !have_passed(groups, sequence)) {
+  if (header.groups_epoch.load_ordered() != groups_epoch_ || !have_passed(sequence, even_unseen)) {
     return Outcome::kStop;
   }
   Leaving leaving;
@@ -235,10 +235,10 @@ Reclaimer::Outcome Reclaimer::empty(uint64_t sequence, uint64_t slot_word) {
   return Outcome::kStop;
 }
 
-Reclaimer::Outcome Reclaimer::pass_one(const Groups& groups, uint64_t sequence) {
+Reclaimer::Outcome Reclaimer::pass_one(uint64_t sequence, bool even_unseen) {
   const uint64_t slot = region_.slot_of(sequence);
   const uint64_t word = region_.slot_word(slot).load_ordered();
-  for (uint32_t left = groups.indices; left != 0; left &= left - 1) {
+  for (uint32_t left = groups_; left != 0; left &= left - 1) {
     const auto group = static_cast<uint32_t>(std::countr_zero(left));
     prefetch_to_read(&region_.delivery(group, region_.slot_of(sequence + kAhead)));
   }
@@ -246,19 +246,20 @@ Reclaimer::Outcome Reclaimer::pass_one(const Groups& groups, uint64_t sequence) 
   if (ahead > 0) return Outcome::kAlreadyGone;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Outcome::kStop;
   if (EP_UNLIKELY(region_.line(slot).words[0].load_ordered() != sequence)) {
-    return have_passed(groups, sequence) ? without_line(sequence, word) : Outcome::kStop;
+    return have_passed(sequence, even_unseen) ? without_line(sequence, word) : Outcome::kStop;
   }
-  return take_out(groups, sequence, word);
+  return take_out(sequence, word, even_unseen);
 }
 
-uint64_t Reclaimer::pass(uint64_t most, bool even_unseen) {
+uint64_t Reclaimer::pass(uint64_t most, bool even_unseen, uint64_t end) {
   uint64_t head = this->head();
+  if (head >= end) return 0;
   const uint64_t first = head;
   uint64_t taken = 0;
-  const Groups groups = look_at_groups(even_unseen);
+  look_at_groups();
   // A head that lags is caught up with, one ring at most.
-  for (uint64_t i = 0; taken < most && i < region_.geometry().slots; ++i) {
-    const Outcome outcome = pass_one(groups, head);
+  for (uint64_t i = 0; taken < most && head < end && i < region_.geometry().slots; ++i) {
+    const Outcome outcome = pass_one(head, even_unseen);
     if (outcome == Outcome::kStop) break;
     if (outcome == Outcome::kTaken) ++taken;
     ++head;

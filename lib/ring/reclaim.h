@@ -29,9 +29,9 @@ class Reclaimer {
   Reclaimer(Member& member, Pool& pool, bool keeps_blocks)
       : member_(member), region_(*member.region), pool_(pool), keeps_blocks_(keeps_blocks) {}
 
-  // Takes out up to `most` messages from the head on; how many. `even_unseen`: also where no group
-  // is there to see them.
-  uint64_t pass(uint64_t most, bool even_unseen);
+  // Takes out up to `most` messages from the head on, before `end`; how many. `even_unseen`: also
+  // where no group is there to see them.
+  uint64_t pass(uint64_t most, bool even_unseen, uint64_t end = UINT64_MAX);
   // The oldest sequence that lies in a slot, or the next to come.
   uint64_t head() const;
 
@@ -54,16 +54,10 @@ class Reclaimer {
   Outcome empty(uint64_t sequence, uint64_t slot_word);
 
  private:
-  // The groups that there were when a pass began.
-  struct Groups {
-    uint64_t epoch = 0;
-    uint32_t indices = 0;  // bit i: group i is not free
-    bool are_seen = false;
-  };
-  Groups look_at_groups(bool even_unseen) const;
-  bool have_passed(const Groups& groups, uint64_t sequence) const;
-  Outcome pass_one(const Groups& groups, uint64_t sequence);
-  Outcome take_out(const Groups& groups, uint64_t sequence, uint64_t slot_word);
+  void look_at_groups();
+  bool have_passed(uint64_t sequence, bool even_unseen) const;
+  Outcome pass_one(uint64_t sequence, bool even_unseen);
+  Outcome take_out(uint64_t sequence, uint64_t slot_word, bool even_unseen);
   // A message on its way out.
   struct Leaving {
     uint64_t block_word = 0;  // 0: what the line names is no block of this message
@@ -81,6 +75,9 @@ class Reclaimer {
   Region& region_;
   Pool& pool_;
   const bool keeps_blocks_;
+  // The groups that there were at an epoch.
+  uint64_t groups_epoch_ = UINT64_MAX;
+  uint32_t groups_ = 0;  // bit i: group i was not free
 };
 
 }  // namespace elasticpool
