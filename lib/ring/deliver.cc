@@ -20,8 +20,8 @@ constexpr uint64_t kDeliveriesAhead = kLineBytes / sizeof(uint64_t);
 // Empty looks without waiting between two passes.
 constexpr uint32_t kLooksPerPass = 4096;
 
-// Sequences are claimed in order: from the first empty slot on they are all still to come. The hints
-// tell where to look; where they are off by more than the ring, a bound that is late enough.
+// Sequences are claimed in order: from the first empty slot on they are all still to come. The
+// hints tell where to look; where they are off by more than the ring, a bound that is late enough.
 uint64_t first_to_come(const Region& region) {
   const uint64_t slots = region.geometry().slots;
   const uint64_t head = region.header().head.load_ordered();

@@ -11,7 +11,7 @@ namespace elasticpool {
 namespace {
 
 constexpr uint64_t kWaitNs = kWatchIntervalNs;
-constexpr uint64_t kPassBatch = 64;
+constexpr uint64_t kPassBatch = 64;  // a power of two, as the next
 // The same, while there is no stream: a few, and not the youngest.
 constexpr uint64_t kPassFew = 4;
 constexpr uint64_t kPassDistance = 64;
@@ -318,7 +318,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
       ++*published;
       keys |= header.key;
       *last_sequence = words.word[0];
-      is_pass_due = is_pass_due || cursor_ % pass_every == 0;
+      is_pass_due = is_pass_due || (cursor_ & (pass_every - 1)) == 0;
       continue;
     }
     if (error != EP_RING_FULL) break;

@@ -25,13 +25,13 @@ class Publisher {
   void close() { handle_.leave(reserved_ == 0 ? Leftovers::kNone : Leftovers::kSome); }
 
  private:
-  ep_ring_error prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
+  EP_ALWAYS_INLINE ep_ring_error prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
                         MessageHeader* header, BlockPlace* place);
-  ep_ring_error publish_one(HeaderWords& header, const BlockPlace& place);
+  EP_ALWAYS_INLINE ep_ring_error publish_one(HeaderWords& header, const BlockPlace& place);
   void catch_up();
-  bool claim_slot(HeaderWords& header, const BlockPlace& place, uint32_t prefix);
+  EP_ALWAYS_INLINE bool claim_slot(HeaderWords& header, const BlockPlace& place, uint32_t prefix);
   ep_ring_error unattach(const BlockPlace& place, ep_ring_error error);
-  void write_line(const HeaderWords& header, SharedLine& line);
+  EP_ALWAYS_INLINE void write_line(const HeaderWords& header, SharedLine& line);
   ep_ring_error make_room(uint64_t held);
   bool may_drop(uint32_t group, uint64_t sequence) const;
   void drop(uint32_t group, uint64_t sequence);
@@ -40,7 +40,7 @@ class Publisher {
   void wait_for_room(uint64_t ns);
   void take_out_some(uint64_t streamed);
   void store_tail();
-  bool is_own(const ep_ring_buffer& buffer, BlockPlace* place) const;
+  EP_ALWAYS_INLINE bool is_own(const ep_ring_buffer& buffer, BlockPlace* place) const;
 
   Handle handle_;
   uint64_t cursor_;  // no slot before it is empty
