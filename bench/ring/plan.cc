@@ -163,6 +163,8 @@ void Plan::add_ring_streams() {
   two.senders = 2;
   two.receivers = 2;
   add_ring_stream("64/2-to-2", form(kSizes[0]), two);
+  two.burst = std::max<uint64_t>(options_.slots / 4 / kBatch, 1) * kBatch;
+  add_ring_stream("64/2-to-2/stocked", form(kSizes[0]), two);
   StreamForm fan;
   fan.receivers = 2;
   fan.groups = 2;

@@ -1,8 +1,8 @@
 // Messages a second, from senders to receivers.
 //
 // Time      from the first sent to the last received and acknowledged, which the senders wait for.
-// Stocked   with a burst, senders reserve so many messages ahead, outside of the time; then these
-//           are sent and waited for, again and again. What the ring does to recycle the blocks of
+// Stocked   with a burst, senders reserve so many messages ahead, outside of the time; then all
+//           begin at once, and these are sent and waited for, again and again. What the ring does to recycle the blocks of
 //           acknowledged messages while it publishes stays inside.
 // Checked   contents of every message; with one receiver a group their order, and that there is
 //           none too few or too many; with several the count and the sum of all numbers.
@@ -33,6 +33,8 @@ struct Stream {
     uint64_t busy_ticks;
   };
   alignas(128) std::atomic<unsigned> arrived;
+  alignas(128) std::atomic<unsigned> stocked;
+  std::atomic<unsigned> last_round;  // of bursts; 0: not yet known
   alignas(128) std::atomic<unsigned> senders_done;
   alignas(128) std::atomic<bool> is_over;
   End sender[kEndsMax];
@@ -58,8 +60,10 @@ void send_stream(Link& link, const StreamForm& form, unsigned index, double seco
   uint64_t sum = 0;
   own.start_ticks = ticks();
   const uint64_t end = own.start_ticks + span;
-  do {
+  for (unsigned round = 1;; ++round) {
     sender.stock(form.burst);
+    if (index == 0 && ticks() >= end) stream.last_round = round;
+    meet(stream.stocked, form.senders * round);
     const uint64_t start = ticks();
     const uint64_t first = number;
     for (unsigned calls = 1; number - first < burst; ++calls) {
@@ -72,7 +76,8 @@ void send_stream(Link& link, const StreamForm& form, unsigned index, double seco
     own.count = number - first_number(index);
     if (form.burst != 0) wait_until_received(stream, form);
     own.busy_ticks += ticks() - start;
-  } while (form.burst != 0 && ticks() < end);
+    if (form.burst == 0 || stream.last_round == round) break;
+  }
   if (++stream.senders_done == form.senders) {
     wait_until_received(stream, form);
     stream.is_over = true;

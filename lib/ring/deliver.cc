@@ -3,6 +3,7 @@
 
 #include "ring/durable.h"
 #include "ring/futex.h"
+#include "ring/pause.h"
 #include "ring/prefetch.h"
 
 namespace elasticpool {
@@ -17,7 +18,9 @@ constexpr uint64_t kPassBatch = 64;
 constexpr uint64_t kAhead = 6;
 // A cache line of delivery words.
 constexpr uint64_t kDeliveriesAhead = kLineBytes / sizeof(uint64_t);
-// Empty looks without waiting between two passes.
+// Acknowledged messages for which publishers are woken that wait for room.
+constexpr uint64_t kWorthWaking = 1024;
+// Empty looks without waiting between two passes; one after which it sleeps counts as half of them.
 constexpr uint32_t kLooksPerPass = 4096;
 
 // Sequences are claimed in order: from the first empty slot on they are all still to come. The
@@ -33,14 +36,6 @@ uint64_t first_to_come(const Region& region) {
     if (ahead < 0 || (ahead == 0 && slot_state(word) == SlotState::kEmpty)) return sequence;
   }
   return from + 2 * slots;
-}
-
-void pause_cpu() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  __asm__ volatile("yield");
-#endif
 }
 
 }  // namespace
@@ -296,11 +291,14 @@ void Deliverer::sleep(uint64_t ns) {
 }
 
 // Between two looks at an empty ring; false: the time is over.
-bool Deliverer::poll(Deadline& deadline, bool is_first) {
+// Who has nothing to do for long takes out what all have passed. Not at once: publishers do that as
+// they go, and keep the blocks at hand.
+bool Deliverer::poll(Deadline& deadline) {
   const uint64_t left = deadline.left_ns(kWatchIntervalNs);
-  // Who has nothing to do takes out what all have passed; who polls, now and then.
-  const bool is_quiet = left != 0 ? is_first : ++empty_looks_ % kLooksPerPass == 0;
-  if (is_quiet) handle_.reclaimer.pass(kPassBatch * 4, false);
+  const uint32_t passes = empty_looks_ / kLooksPerPass;
+  empty_looks_ += left != 0 ? kLooksPerPass / 2 : 1;
+  if (empty_looks_ / kLooksPerPass != passes) handle_.reclaimer.pass(kPassBatch * 4, false);
+  if (left != 0) handle_.reclaimer.wake_publishers();
   if (left == 0) return false;
   sleep(left);
   return true;
@@ -313,14 +311,14 @@ ep_ring_error Deliverer::get(int timeout_ms, ep_ring_message* messages, size_t c
   ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
   Deadline deadline(timeout_ms);
-  for (bool is_first = true;; is_first = false) {
+  for (;;) {
     error = try_get(messages, capacity, count);
     for (unsigned i = 0; error == EP_RING_EMPTY && timeout_ms != 0 && i < kSpins; ++i) {
       pause_cpu();
       error = try_get(messages, capacity, count);
     }
     if (error != EP_RING_EMPTY) break;
-    if (!poll(deadline, is_first)) {
+    if (!poll(deadline)) {
       if (!has_events_ || say_asleep()) break;
       error = try_get(messages, capacity, count);
       break;
@@ -333,6 +331,18 @@ ep_ring_error Deliverer::get(int timeout_ms, ep_ring_message* messages, size_t c
   return error;
 }
 
+// Publishers wait: they take out themselves what was acknowledged, once it is enough to be worth a
+// sleep and a wake. For less they look by themselves after a moment (kRoomWaitNs), or we wake them
+// when we have nothing left.
+void Deliverer::acknowledged_to_waiter() {
+  const RegionHeader& header = handle_.region().header();
+  const uint64_t held = header.tail.load_relaxed() - header.head.load_relaxed();
+  ++acknowledged_to_waiters_;
+  if (acknowledged_to_waiters_ < kWorthWaking && acknowledged_to_waiters_ < held / 8) return;
+  acknowledged_to_waiters_ = 0;
+  handle_.reclaimer.wake_publishers();
+}
+
 ep_ring_error Deliverer::ack(const ep_ring_message& message) {
   if (EP_UNLIKELY(!handle_.member.is_live())) return EP_RING_FENCED;
   Region& region = handle_.region();
@@ -343,10 +353,7 @@ ep_ring_error Deliverer::ack(const ep_ring_message& message) {
   if (!delivery(message.sequence).change(claimed, acked)) return EP_RING_GONE;
   handle_.member.record->acknowledged.store_relaxed(++acknowledged_);
   // After the change: a publisher says that it waits before it looks at our word for the last time.
-  if (EP_UNLIKELY(region.header().space_waiters.load_ordered() != 0)) {
-    handle_.reclaimer.pass(kPassBatch, false);
-    handle_.reclaimer.wake_publishers();
-  }
+  if (EP_UNLIKELY(region.header().space_waiters.load_ordered() != 0)) acknowledged_to_waiter();
   return EP_RING_OK;
 }
 

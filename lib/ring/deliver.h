@@ -64,7 +64,8 @@ class Deliverer {
                               ep_ring_message* message);
   Look look_at_skipped(ep_ring_message* message);
   bool is_still_there(uint64_t sequence) const;
-  bool poll(Deadline& deadline, bool is_first);
+  void acknowledged_to_waiter();
+  bool poll(Deadline& deadline);
   void sleep(uint64_t ns);
   bool say_asleep();
   Look give_up_corrupt(uint64_t sequence, uint64_t claimed);
@@ -98,6 +99,7 @@ class Deliverer {
   uint32_t held_[kHeldKnown];
   uint64_t delivered_ = 0;
   uint64_t acknowledged_ = 0;
+  uint64_t acknowledged_to_waiters_ = 0;  // since they were woken
   uint64_t redelivered_ = 0;
   uint32_t empty_looks_ = 0;
   uint64_t streak_ = 0;  // messages taken since a look found none

@@ -47,10 +47,10 @@ ep_ring_error Pool::refill(size_t size_index) {
 
 // Tries, and when the pool is exhausted makes room in it: empty slabs, our own cache, more
 // granules.
-ep_ring_error Pool::with_room(ep_ring_error (Pool::*attempt)(uint64_t, uint32_t*), uint64_t what,
-                              uint32_t* block) {
+ep_ring_error Pool::with_room(ep_ring_error (Pool::*attempt)(uint64_t, uint32_t*), Search search,
+                              uint64_t what, uint32_t* block) {
   ep_ring_error error = (this->*attempt)(what, block);
-  if (error != EP_RING_NO_MEMORY) return error;
+  if (error != EP_RING_NO_MEMORY || search == Search::kFree) return error;
   const bool flushed = flush();
   const bool dissolved = slabs_.dissolve_empty() != 0;
   if (steal_runs() || dissolved || flushed) error = (this->*attempt)(what, block);
@@ -84,7 +84,8 @@ ep_ring_error Pool::take_run(uint64_t granules, uint32_t* block) {
   return EP_RING_OK;
 }
 
-ep_ring_error Pool::reserve_run(uint64_t granules, uint32_t* block, BlockPlace* place) {
+ep_ring_error Pool::reserve_run(uint64_t granules, Search search, uint32_t* block,
+                                BlockPlace* place) {
   const uint64_t bytes = granules * kRingGranuleBytes;
   const uint64_t reserved = block_word(BlockState::kReserved, me_, 0);
   for (uint32_t i = cached_run_count_; i-- > 0;) {
@@ -97,21 +98,23 @@ ep_ring_error Pool::reserve_run(uint64_t granules, uint32_t* block, BlockPlace* 
       return EP_RING_OK;
     }
   }
-  const ep_ring_error error = with_room(&Pool::take_run, granules, block);
+  const ep_ring_error error = with_room(&Pool::take_run, search, granules, block);
   if (error != EP_RING_OK) return error;
   if (!find(*block, place)) return EP_RING_CORRUPT;
   place->entry->word.store_relaxed(reserved);
   return EP_RING_OK;
 }
 
-ep_ring_error Pool::reserve(uint64_t bytes, uint32_t* block, BlockPlace* place) {
+ep_ring_error Pool::reserve(uint64_t bytes, Search search, uint32_t* block, BlockPlace* place) {
   if (bytes > region_.payload_bytes_max()) return EP_RING_NO_MEMORY;
   ep_ring_error error = EP_RING_OK;
-  if (bytes > kSlabBlockBytesMax) return reserve_run(granules_of(bytes), block, place);
+  if (bytes > kSlabBlockBytesMax) {
+    return reserve_run(granules_of(bytes), search, block, place);
+  }
   const size_t size_index = block_size_index(bytes);
   SizeCache& cache = cache_[size_index];
   if (EP_UNLIKELY(cache.count == 0)) {
-    error = with_room(&Pool::refill_cache, size_index, nullptr);
+    error = with_room(&Pool::refill_cache, search, size_index, nullptr);
     if (error != EP_RING_OK) return error;
   }
   --cache.count;

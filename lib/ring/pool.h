@@ -25,10 +25,13 @@ class Pool {
     set_limits();
   }
 
+  // kEverywhere: a look at every granule (some ns each), for empty slabs and what lies in caches;
+  // and the pool grows. kFree: where free blocks are known to be.
+  enum class Search { kFree, kEverywhere };
   // A block of at least `bytes` whose word says kReserved by us. Of *place entry, offset, capacity
   // and generation are set.
   // Errors  NO_MEMORY NO_SPACE SYSTEM INVALID.
-  ep_ring_error reserve(uint64_t bytes, uint32_t* block, BlockPlace* place);
+  ep_ring_error reserve(uint64_t bytes, Search search, uint32_t* block, BlockPlace* place);
   // A block whose word says `word`, by us: to the cache, or free for all.
   void give_back(uint32_t block, const BlockPlace& place, uint64_t word, bool keep);
   // Everything in the cache becomes free for all; true: there was something.
@@ -55,11 +58,11 @@ class Pool {
     uint64_t offsets[kCacheBlocks];  // of the same blocks' bytes
   };
 
-  ep_ring_error reserve_run(uint64_t granules, uint32_t* block, BlockPlace* place);
+  ep_ring_error reserve_run(uint64_t granules, Search search, uint32_t* block, BlockPlace* place);
   ep_ring_error take_run(uint64_t granules, uint32_t* block);
   ep_ring_error refill(size_t size_index);
-  ep_ring_error with_room(ep_ring_error (Pool::*attempt)(uint64_t, uint32_t*), uint64_t what,
-                          uint32_t* block);
+  ep_ring_error with_room(ep_ring_error (Pool::*attempt)(uint64_t, uint32_t*), Search search,
+                          uint64_t what, uint32_t* block);
   ep_ring_error refill_cache(uint64_t size_index, uint32_t*) { return refill(size_index); }
   void set_limits();
   bool steal_runs();

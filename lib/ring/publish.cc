@@ -5,12 +5,15 @@
 
 #include "ring/deadline.h"
 #include "ring/futex.h"
+#include "ring/pause.h"
 #include "ring/prefetch.h"
 
 namespace elasticpool {
 namespace {
 
-constexpr uint64_t kWaitNs = kWatchIntervalNs;
+// A publisher that waits for room looks this often, besides being woken when there is much.
+constexpr uint64_t kRoomWaitNs = 10'000'000;
+constexpr unsigned kRoomSpins = 64;  // some 5 us
 constexpr uint64_t kPassBatch = 64;  // a power of two, as the next
 // The same, while there is no stream: a few, and not the youngest.
 constexpr uint64_t kPassFew = 4;
@@ -54,13 +57,19 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
   BlockPlace place;
   uint32_t block = kNoBlock;
   bool was_empty = false;
+  auto search = Pool::Search::kFree;
   for (;;) {
-    error = handle_.pool.reserve(bytes, &block, &place);
+    error = handle_.pool.reserve(bytes, search, &block, &place);
     if (EP_LIKELY(error == EP_RING_OK)) break;
     if (error == EP_RING_CORRUPT) ++reserved_;  // it may be lost in between
     if (error != EP_RING_NO_MEMORY) return error;
     // More than there is, or messages that somebody must pass first.
     if (granules_of(bytes) > handle_.region().geometry().granules_max) return EP_RING_NO_MEMORY;
+    // Messages that nobody is there to see stay as long as there is room elsewhere.
+    if (search == Pool::Search::kFree) {
+      if (!spin_for_room(false)) search = Pool::Search::kEverywhere;
+      continue;
+    }
     if (handle_.reclaimer.pass(kPassBatch, true) != 0) continue;
     const uint64_t head = handle_.reclaimer.head();
     if (head >= cursor_ && head >= handle_.region().header().tail.load_ordered()) {
@@ -73,9 +82,10 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     error = make_room(head);
     if (error == EP_RING_FULL) return error;
     if (error == EP_RING_OK) continue;
-    const uint64_t left = deadline.left_ns(kWaitNs);
+    const uint64_t left = deadline.left_ns(kRoomWaitNs);
     if (left == 0) return timeout_ms == 0 ? EP_RING_NO_MEMORY : EP_RING_TIMEOUT;
     wait_for_room(left);
+    search = Pool::Search::kFree;
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
   }
   ++reserved_;
@@ -282,7 +292,17 @@ ep_ring_error Publisher::make_room(uint64_t held) {
   return EP_RING_OK;
 }
 
+// A consumer that runs is about to acknowledge something. False: it did not.
+bool Publisher::spin_for_room(bool even_unseen) {
+  for (unsigned i = 0; i < kRoomSpins; ++i) {
+    if (handle_.reclaimer.pass(kPassBatch, even_unseen) != 0) return true;
+    pause_cpu();
+  }
+  return false;
+}
+
 void Publisher::wait_for_room(uint64_t ns) {
+  if (spin_for_room(true)) return;
   RegionHeader& header = handle_.region().header();
   const uint32_t seen = header.space_count.load_ordered();
   header.space_waiters.store_ordered(1);
@@ -328,7 +348,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
     error = make_room(cursor_ - handle_.region().geometry().slots);
     if (error == EP_RING_OK) continue;
     if (error != EP_RING_TIMEOUT) break;
-    const uint64_t left = deadline.left_ns(kWaitNs);
+    const uint64_t left = deadline.left_ns(kRoomWaitNs);
     error = timeout_ms == 0 ? EP_RING_FULL : EP_RING_TIMEOUT;
     if (left == 0) break;
     wait_for_room(left);

@@ -37,6 +37,7 @@ class Publisher {
   void drop(uint32_t group, uint64_t sequence);
   void tell_consumers(uint64_t first, uint64_t count, uint64_t keys);
   void look_at_groups(uint64_t epoch);
+  bool spin_for_room(bool even_unseen);
   void wait_for_room(uint64_t ns);
   void take_out_some(uint64_t streamed);
   void store_tail();

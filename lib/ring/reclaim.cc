@@ -268,7 +268,8 @@ uint64_t Reclaimer::pass(uint64_t most, bool even_unseen, uint64_t end) {
     const uint64_t now = this->head();
     if (now >= head || region_.header().head.change(now, head)) break;
   }
-  if (taken != 0) wake_publishers();
+  // Publishers wake each other where consumers see to it: they would only sleep and wake in turn.
+  if (taken != 0 && !keeps_blocks_) wake_publishers();
   return taken;
 }
 

@@ -40,7 +40,7 @@ TEST_F(RingPool, BlocksNeverOverlap) {
       const uint64_t bytes = uint64_t{1} << (random() % 18);
       uint32_t block = 0;
       BlockPlace place;
-      const ep_ring_error error = pool.reserve(bytes + random() % bytes, &block, &place);
+      const ep_ring_error error = pool.reserve(bytes + random() % bytes, Pool::Search::kEverywhere, &block, &place);
       if (error == EP_RING_NO_MEMORY) continue;
       ASSERT_EQ(error, EP_RING_OK);
       ASSERT_LE(place.offset + place.capacity_bytes, uint64_t{8} << 20);
@@ -80,7 +80,7 @@ TEST_F(RingPool, UsesItsSpace) {
       const uint64_t size = bytes + random() % bytes;
       uint32_t block = 0;
       BlockPlace place;
-      if (pool.reserve(size, &block, &place) == EP_RING_OK) {
+      if (pool.reserve(size, Pool::Search::kEverywhere, &block, &place) == EP_RING_OK) {
         asked += size;
       } else {
         ++refusals;
@@ -99,12 +99,12 @@ TEST_F(RingPool, EmptySlabsMakeRoomForRuns) {
     std::vector<uint32_t> blocks;
     uint32_t block = 0;
     BlockPlace place;
-    while (pool.reserve(bytes, &block, &place) == EP_RING_OK) blocks.push_back(block);
+    while (pool.reserve(bytes, Pool::Search::kEverywhere, &block, &place) == EP_RING_OK) blocks.push_back(block);
     for (const uint32_t b : blocks) {
       ASSERT_TRUE(pool.find(b, &place));
       pool.give_back(b, place, place.entry->word.load_relaxed(), true);
     }
-    ASSERT_EQ(pool.reserve(uint64_t{1} << 20, &block, &place), EP_RING_OK) << bytes;
+    ASSERT_EQ(pool.reserve(uint64_t{1} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_OK) << bytes;
     pool.give_back(block, place, place.entry->word.load_relaxed(), false);
   }
 }
@@ -114,13 +114,13 @@ TEST_F(RingPool, GrowsInStepsUpToItsLimit) {
   Pool pool(*region_, member_.tag, kNobody, 0);
   uint32_t block = 0;
   BlockPlace place;
-  ASSERT_EQ(pool.reserve(uint64_t{1} << 20, &block, &place), EP_RING_OK);
+  ASSERT_EQ(pool.reserve(uint64_t{1} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_OK);
   EXPECT_EQ(region_->header().granules.load_relaxed(), 256U);
-  ASSERT_EQ(pool.reserve(uint64_t{2} << 20, &block, &place), EP_RING_OK);
+  ASSERT_EQ(pool.reserve(uint64_t{2} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_OK);
   EXPECT_GE(region_->header().granules.load_relaxed(), 768U);
-  ASSERT_EQ(pool.reserve(uint64_t{2} << 20, &block, &place), EP_RING_NO_MEMORY);
+  ASSERT_EQ(pool.reserve(uint64_t{2} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_NO_MEMORY);
   EXPECT_EQ(region_->header().granules.load_relaxed(), 1024U);
-  ASSERT_EQ(pool.reserve(uint64_t{1} << 20, &block, &place), EP_RING_OK);
+  ASSERT_EQ(pool.reserve(uint64_t{1} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_OK);
 }
 
 TEST_F(RingPool, SlabsOfItsOwnServeNobodyElse) {
@@ -131,14 +131,14 @@ TEST_F(RingPool, SlabsOfItsOwnServeNobodyElse) {
   Pool other(*region_, second.tag, kNobody, 0);
   uint32_t block = 0;
   BlockPlace own;
-  ASSERT_EQ(mine.reserve(64, &block, &own), EP_RING_OK);
+  ASSERT_EQ(mine.reserve(64, Pool::Search::kEverywhere, &block, &own), EP_RING_OK);
   ASSERT_TRUE(mine.find(block, &own));
   SlabPlace slab;
   ASSERT_TRUE(mine.slabs().find_slab(own.first_granule, &slab));
   EXPECT_EQ(slab.owner, member_.tag);
   for (int i = 0; i < 1000; ++i) {
     BlockPlace place;
-    ASSERT_EQ(other.reserve(64, &block, &place), EP_RING_OK);
+    ASSERT_EQ(other.reserve(64, Pool::Search::kEverywhere, &block, &place), EP_RING_OK);
     ASSERT_TRUE(other.find(block, &place));
     ASSERT_NE(place.first_granule, own.first_granule);
   }
