@@ -252,14 +252,12 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
     } else if (skipped_ != scan_ && *count == 0) {
       look = look_at_skipped(messages + *count);
     }
-    if (look == Look::kTaken) {
-      ++*count;
-      // Where many were waiting others will be, too. A line that is still to be written is left to
-      // who writes it.
-      if (++streak_ > kAhead)
-        prefetch_to_read(&handle_.region().line(handle_.region().slot_of(scan_ + kAhead)));
-    } else {
-      streak_ = 0;
+    if (look == Look::kTaken) ++*count;
+    // Where many were waiting others will be, too. A line that is still to be written is left to
+    // who writes it.
+    streak_ = look != Look::kNothing ? streak_ + 1 : 0;
+    if (streak_ > kAhead) {
+      prefetch_to_read(&handle_.region().line(handle_.region().slot_of(scan_ + kAhead)));
     }
     if (look == Look::kCorrupt) corrupt_is_told_ = false;
     if (look == Look::kCorrupt || !corrupt_is_told_) break;

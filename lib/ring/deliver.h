@@ -102,7 +102,7 @@ class Deliverer {
   uint64_t acknowledged_to_waiters_ = 0;  // since they were woken
   uint64_t redelivered_ = 0;
   uint32_t empty_looks_ = 0;
-  uint64_t streak_ = 0;  // messages taken since a look found none
+  uint64_t streak_ = 0;  // messages seen since a look found none
   bool corrupt_is_told_ = true;
   bool has_events_ = false;
   const bool has_slabs_;  // of its own
