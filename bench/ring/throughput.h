@@ -2,8 +2,8 @@
 //
 // Time      from the first sent to the last received and acknowledged, which the senders wait for.
 // Stocked   with a burst, senders reserve so many messages ahead, outside of the time; then all
-//           begin at once, and these are sent and waited for, again and again. What the ring does to recycle the blocks of
-//           acknowledged messages while it publishes stays inside.
+//           begin at once, and these are sent and waited for, again and again. What the ring does
+//           to recycle the blocks of acknowledged messages while it publishes stays inside.
 // Checked   contents of every message; with one receiver a group their order, and that there is
 //           none too few or too many; with several the count and the sum of all numbers.
 #pragma once

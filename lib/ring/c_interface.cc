@@ -337,6 +337,25 @@ EP_EXPORT int ep_ring_unhold(ep_ring_consumer* consumer,
   return consumer->deliverer.unhold(*message);
 }
 
+EP_EXPORT int ep_ring_consumer_reserve(ep_ring_consumer* consumer, size_t size,
+                                       struct ep_ring_buffer* buffer) noexcept {
+  const Region& region = consumer->deliverer.handle().region();
+  if (!region.may_write_payloads()) return EP_RING_DENIED;
+  return consumer->deliverer.reserve(size, buffer);
+}
+
+EP_EXPORT int ep_ring_consumer_discard(ep_ring_consumer* consumer,
+                                       struct ep_ring_buffer* buffer) noexcept {
+  return consumer->deliverer.discard(*buffer);
+}
+
+EP_EXPORT int ep_ring_adopt(ep_ring_producer* producer, ep_ring_consumer* from,
+                            const struct ep_ring_buffer* buffer) noexcept {
+  const int error = producer->publisher.adopt(*buffer, from->deliverer.handle());
+  if (error == EP_RING_OK) from->deliverer.forget_reserved();
+  return error;
+}
+
 EP_EXPORT int ep_ring_consumer_eventfd(ep_ring_consumer* consumer) noexcept {
   return consumer->events.start(consumer->deliverer);
 }

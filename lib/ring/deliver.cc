@@ -426,6 +426,34 @@ ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
   return EP_RING_OK;
 }
 
+// ---- Blocks of its own.
+
+ep_ring_error Deliverer::reserve(uint64_t bytes, ep_ring_buffer* buffer) {
+  ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  BlockPlace place;
+  uint32_t block = kNoBlock;
+  error = handle_.pool.reserve(bytes, Pool::Search::kEverywhere, &block, &place);
+  // Where it is corrupt it may be lost in between: then closing looks for it.
+  if (error == EP_RING_OK || error == EP_RING_CORRUPT) ++reserved_;
+  if (error != EP_RING_OK) return error;
+  *buffer = {handle_.region().payload(place.offset), bytes, place.capacity_bytes, block,
+             place.slab_generation};
+  return EP_RING_OK;
+}
+
+ep_ring_error Deliverer::discard(const ep_ring_buffer& buffer) {
+  const ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  BlockPlace place;
+  if (!handle_.is_reserved(buffer, &place) || !handle_.pool.find(buffer.block, &place)) {
+    return EP_RING_INVALID;
+  }
+  handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
+  --reserved_;
+  return EP_RING_OK;
+}
+
 // ---- Checkpoints.
 
 void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
@@ -485,7 +513,7 @@ ep_ring_error Deliverer::renew() {
 void Deliverer::close(Tag to) {
   handle_.member.record->checkpoint.store_release(kNoCheckpoint);
   if (handle_.member.is_live()) return_messages(0, false, to);
-  const bool has_none = !has_slabs_ && handle_.member.is_live() && unhold_all();
+  const bool has_none = !has_slabs_ && reserved_ == 0 && handle_.member.is_live() && unhold_all();
   handle_.leave(has_none ? Leftovers::kNone : Leftovers::kSome);
 }
 

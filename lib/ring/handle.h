@@ -32,6 +32,22 @@ struct Handle {
     if (EP_UNLIKELY(is_watch_due(*member.region, now))) watch_region(member, pool, now);
     return EP_RING_OK;
   }
+  // A buffer as it was filled when it was reserved: the block's own word says whether that still
+  // holds, so nothing else has to be looked up.
+  EP_ALWAYS_INLINE bool is_reserved(const ep_ring_buffer& buffer, BlockPlace* place) const {
+    const bool is_run = (buffer.block & kRunBlock) != 0;
+    const uint64_t granule = is_run ? buffer.block & ~kRunBlock : buffer.block / kLinesPerGranule;
+    if (granule >= region().geometry().granules_max) return false;
+    place->entry = is_run ? &region().granule(granule) : &region().block_entry(buffer.block);
+    place->offset =
+        static_cast<uint64_t>(static_cast<unsigned char*>(buffer.data) - region().payload(0));
+    place->capacity_bytes = buffer.capacity;
+    place->slab_generation = buffer.generation;
+    return place->entry->word.load_relaxed() ==
+               block_word(BlockState::kReserved, member.tag, buffer.generation) &&
+           buffer.size <= buffer.capacity &&
+           place->offset <= region().payload_bytes_max() - buffer.capacity;
+  }
   // Gives everything back and frees the place. The handle is not used any more.
   void leave(Leftovers leftovers) {
     if (member.is_live()) reclaimer.pass(region().geometry().slots, false);

@@ -152,7 +152,9 @@ void Pool::give_back(uint32_t block, const BlockPlace& place, uint64_t word, boo
     return;
   }
   SizeCache& cache = cache_[place.size_index];
-  if (!keep || cache.count >= cache.limit) {
+  // What is another's own goes back to it.
+  const bool is_shared = place.slab_owner == kNobody || place.slab_owner == me_;
+  if (!keep || !is_shared || cache.count >= cache.limit) {
     slabs_.put(block, place, word);
   } else if (place.entry->word.change(word, cached)) {
     cache.blocks[cache.count] = block;

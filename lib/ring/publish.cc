@@ -32,24 +32,6 @@ Publisher::Publisher(Region& region, const Member& joined)
   if (cursor_ - head > region.geometry().slots) cursor_ = head;
 }
 
-// A buffer as reserve() filled it: the block's own word says whether that still holds, so nothing
-// else has to be looked up.
-bool Publisher::is_own(const ep_ring_buffer& buffer, BlockPlace* place) const {
-  const Region& region = handle_.region();
-  const bool is_run = (buffer.block & kRunBlock) != 0;
-  const uint64_t granule = is_run ? buffer.block & ~kRunBlock : buffer.block / kLinesPerGranule;
-  if (granule >= region.geometry().granules_max) return false;
-  place->entry = is_run ? &region.granule(granule) : &region.block_entry(buffer.block);
-  place->offset =
-      static_cast<uint64_t>(static_cast<unsigned char*>(buffer.data) - region.payload(0));
-  place->capacity_bytes = buffer.capacity;
-  place->slab_generation = buffer.generation;
-  return place->entry->word.load_relaxed() ==
-             block_word(BlockState::kReserved, handle_.member.tag, buffer.generation) &&
-         buffer.size <= buffer.capacity &&
-         place->offset <= region.payload_bytes_max() - buffer.capacity;
-}
-
 ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer* buffer) {
   ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
@@ -98,15 +80,33 @@ ep_ring_error Publisher::discard(const ep_ring_buffer& buffer) {
   const ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
   BlockPlace place;
-  if (!is_own(buffer, &place) || !handle_.pool.find(buffer.block, &place)) return EP_RING_INVALID;
+  if (!handle_.is_reserved(buffer, &place) || !handle_.pool.find(buffer.block, &place))
+    return EP_RING_INVALID;
   handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
   --reserved_;
   return EP_RING_OK;
 }
 
+ep_ring_error Publisher::adopt(const ep_ring_buffer& buffer, Handle& from) {
+  const ep_ring_error error = handle_.attend();
+  if (error != EP_RING_OK) return error;
+  BlockPlace place;
+  if (&from.region() != &handle_.region() || !from.is_reserved(buffer, &place)) {
+    return EP_RING_INVALID;
+  }
+  const auto reserved = [&buffer](Tag tag) {
+    return block_word(BlockState::kReserved, tag, buffer.generation);
+  };
+  if (!place.entry->word.change(reserved(from.member.tag), reserved(handle_.member.tag))) {
+    return EP_RING_FENCED;
+  }
+  ++reserved_;
+  return EP_RING_OK;
+}
+
 ep_ring_error Publisher::prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
                                  MessageHeader* header, BlockPlace* place) {
-  if (!is_own(buffer, place)) return EP_RING_INVALID;
+  if (!handle_.is_reserved(buffer, place)) return EP_RING_INVALID;
   *header = MessageHeader{};
   header->magic = kMessageMagic;
   header->tag = label != nullptr ? label->tag : 0;

@@ -20,13 +20,15 @@ class Publisher {
 
   ep_ring_error reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer* buffer);
   ep_ring_error discard(const ep_ring_buffer& buffer);
+  // What another handle of this process reserved is ours from now on.
+  ep_ring_error adopt(const ep_ring_buffer& buffer, Handle& from);
   ep_ring_error publish(const ep_ring_buffer* buffers, size_t count, const ep_ring_label* labels,
                         int timeout_ms, size_t* published, uint64_t* last_sequence);
   void close() { handle_.leave(reserved_ == 0 ? Leftovers::kNone : Leftovers::kSome); }
 
  private:
   EP_ALWAYS_INLINE ep_ring_error prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
-                        MessageHeader* header, BlockPlace* place);
+                                         MessageHeader* header, BlockPlace* place);
   EP_ALWAYS_INLINE ep_ring_error publish_one(HeaderWords& header, const BlockPlace& place);
   void catch_up();
   EP_ALWAYS_INLINE bool claim_slot(HeaderWords& header, const BlockPlace& place, uint32_t prefix);
@@ -41,7 +43,6 @@ class Publisher {
   void wait_for_room(uint64_t ns);
   void take_out_some(uint64_t streamed);
   void store_tail();
-  EP_ALWAYS_INLINE bool is_own(const ep_ring_buffer& buffer, BlockPlace* place) const;
 
   Handle handle_;
   uint64_t cursor_;  // no slot before it is empty

@@ -39,6 +39,7 @@ bool Slabs::find_run(uint32_t block, BlockPlace* place) const {
             granule,
             0,
             0,
+            kNobody,
             true};
   return true;
 }

@@ -23,7 +23,8 @@ struct BlockPlace {
   uint64_t capacity_bytes = 0;
   uint64_t first_granule = 0;  // of its slab or run
   uint32_t slab_generation = 0;
-  uint32_t size_index = 0;  // of a slab's block
+  uint32_t size_index = 0;   // of a slab's block
+  Tag slab_owner = kNobody;  // the consumer whose slab it is
   bool is_run = false;
 };
 
@@ -97,6 +98,7 @@ bool Slabs::find(uint32_t block, BlockPlace* place) const {
   place->first_granule = first;
   place->slab_generation = block_low(word);
   place->size_index = static_cast<uint32_t>(size_index);
+  place->slab_owner = block_tag(word);
   place->is_run = false;
   return true;
 }

@@ -183,6 +183,19 @@ void run_pool(ep_ring* ring, Journal* journal) {
   ep_ring_producer_close(producer);
 }
 
+// An answer in a block of the consumer's own, which a producer takes over.
+void publish_own(ep_ring_producer* producer, ep_ring_consumer* consumer, Journal* journal,
+                 uint32_t number) {
+  ep_ring_buffer buffer;
+  if (!is_fine(journal, ep_ring_consumer_reserve(consumer, 64, &buffer))) return;
+  fill(buffer.data, 64, number);
+  if (!is_fine(journal, ep_ring_adopt(producer, consumer, &buffer))) return;
+  const ep_ring_label label = {0, number};
+  if (is_fine(journal, ep_ring_publish(producer, &buffer, &label, 0, nullptr))) {
+    journal->published[number] = 1;
+  }
+}
+
 // What a consumer with slabs of its own leaves behind.
 void run_leave(ep_ring* ring, Journal* journal) {
   ep_ring_consumer_options options = {};
@@ -194,6 +207,21 @@ void run_leave(ep_ring* ring, Journal* journal) {
   ep_ring_message message;
   if (take(consumer, journal, &message))
     is_fine(journal, ep_ring_hold(consumer, &message), EP_RING_GONE);
+  ep_ring_producer* producer = nullptr;
+  if (is_fine(journal, ep_ring_producer_open(ring, &producer))) {
+    publish_own(producer, consumer, journal, 1);
+    ep_ring_buffer adopted;
+    if (is_fine(journal, ep_ring_consumer_reserve(consumer, 64, &adopted))) {
+      is_fine(journal, ep_ring_adopt(producer, consumer, &adopted));
+    }
+    ep_ring_producer_close(producer);
+  }
+  ep_ring_buffer buffer;
+  if (is_fine(journal, ep_ring_consumer_reserve(consumer, 64, &buffer))) {
+    is_fine(journal, ep_ring_consumer_discard(consumer, &buffer));
+  }
+  // One stays reserved.
+  is_fine(journal, ep_ring_consumer_reserve(consumer, 700, &buffer));
   ep_ring_consumer_close(consumer, "nobody");
   is_fine(journal, ep_ring_group_remove(ring, "late"), EP_RING_MISSING);
   for (uint64_t sequence = 0; sequence < 3; ++sequence) journal->acknowledged[sequence] = 1;

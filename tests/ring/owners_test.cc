@@ -115,6 +115,23 @@ static void test_a_discarded_buffer_is_not_published() {
   CHECK(bool(other->publish({}, 0)));
 }
 
+static void test_a_consumers_buffer_is_adopted() {
+  ring::Ring shared = make_ring();
+  auto producer = shared.open_producer();
+  auto consumer = shared.open_consumer("g");
+  {
+    auto dropped = consumer->reserve(64);
+    CHECK(bool(dropped) && shared.stat().pool_used_bytes == 64);
+  }
+  CHECK(shared.stat().pool_used_bytes == 0);
+  auto answer = consumer->reserve(64);
+  CHECK(answer->publish({}, 0).error() == EP_RING_INVALID);
+  CHECK(producer->adopt(*answer).ok());
+  CHECK(producer->adopt(*answer) == EP_RING_INVALID);
+  CHECK(bool(answer->publish({.key = 0, .tag = 5}, 0)));
+  CHECK((*consumer->get(0))->tag == 5);
+}
+
 static void test_messages_go_back() {
   ring::Ring shared = make_ring();
   auto producer = shared.open_producer();
@@ -274,6 +291,7 @@ int main() {
   test_buffers_stay_when_the_ring_is_full();
   test_batches_are_published_in_order();
   test_a_discarded_buffer_is_not_published();
+  test_a_consumers_buffer_is_adopted();
   test_messages_go_back();
   test_the_rest_of_a_batch_goes_back();
   test_references_keep_the_bytes();

@@ -27,7 +27,8 @@
  * The operations of the interface first asked for, and what answers them here:
  *   create_memory_pool             ep_ring_create
  *   pool_allocate, pool_free       ep_ring_reserve, ep_ring_discard
- *   pool_add_consumer              ep_ring_consumer_open (private_bytes: slabs of its own)
+ *   pool_add_consumer              ep_ring_consumer_open (private_bytes: slabs of its own,
+ *                                  ep_ring_consumer_reserve)
  *   ring_buffer_put_pointer        ep_ring_publish
  *   ring_buffer_get_pointer        ep_ring_get
  *   ring_buffer_create_checkpoint  ep_ring_checkpoint
@@ -226,7 +227,7 @@ struct ep_ring_consumer_options {
   const char* name;  /* of this consumer within its group, up to 31 bytes; NULL: none, and then it
                          has no checkpoints */
   struct ep_ring_group_options group_options;
-  size_t private_bytes; /* slabs of its own up to this much, for what it reserves itself; 0 */
+  size_t private_bytes; /* slabs of its own up to this much: ep_ring_consumer_reserve; 0 */
 };
 
 /* Joins a group. A name that died or left with a checkpoint is taken up again where that says.
@@ -279,6 +280,22 @@ int ep_ring_hold(ep_ring_consumer* consumer,
                  const struct ep_ring_message* message) EP_RING_NOEXCEPT;
 int ep_ring_unhold(ep_ring_consumer* consumer,
                    const struct ep_ring_message* message) EP_RING_NOEXCEPT;
+
+/* Reserves a block for this consumer: of slabs of its own up to its private_bytes, from which
+ * nobody else allocates until it leaves, else of the pool. Does not wait.
+ * Cost    as ep_ring_reserve; an exhausted pool is searched whole (some ns a 4 KiB of it).
+ * Errors  NO_MEMORY NO_SPACE FENCED DENIED (read-only payloads). */
+int ep_ring_consumer_reserve(ep_ring_consumer* consumer, size_t size,
+                             struct ep_ring_buffer* buffer) EP_RING_NOEXCEPT;
+/* Gives it back. Errors  INVALID: it is none of this consumer. FENCED. */
+int ep_ring_consumer_discard(ep_ring_consumer* consumer,
+                             struct ep_ring_buffer* buffer) EP_RING_NOEXCEPT;
+/* What a consumer of this process reserved is the producer's from now on, to be published or
+ * discarded; in one step, so a death leaves it with one of the two. An answer that was written by a
+ * consumer is published like that. One thread at a time for both handles.
+ * Errors  INVALID: it is none of `from`, or of another ring. FENCED: either lost its lease. */
+int ep_ring_adopt(ep_ring_producer* producer, ep_ring_consumer* from,
+                  const struct ep_ring_buffer* buffer) EP_RING_NOEXCEPT;
 
 /* A descriptor that is readable while messages may be waiting, for event loops: read its eight
  * bytes, then ep_ring_get(c, 0, ..) until EMPTY. Starts a thread in this process that sleeps for

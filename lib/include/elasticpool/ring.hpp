@@ -80,15 +80,20 @@ const T* as(const ep_ring_message& message) {
   return message.size >= sizeof(T) ? static_cast<const T*>(message.data) : nullptr;
 }
 
-// Bytes in the region that are ours until they are published. The destructor discards them.
+// Bytes in the region that are ours until they are published. The destructor discards them. What a
+// consumer reserved is published by a producer that adopts it.
 class Buffer {
  public:
   Buffer(ep_ring_producer* producer, const ep_ring_buffer& raw) : producer_(producer), raw_(raw) {}
+  Buffer(ep_ring_consumer* consumer, const ep_ring_buffer& raw) : consumer_(consumer), raw_(raw) {}
   ~Buffer() { discard(); }
   Buffer(Buffer&& other) noexcept
-      : producer_(std::exchange(other.producer_, nullptr)), raw_(other.raw_) {}
+      : producer_(std::exchange(other.producer_, nullptr)),
+        consumer_(std::exchange(other.consumer_, nullptr)),
+        raw_(other.raw_) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(producer_, other.producer_);
+    std::swap(consumer_, other.consumer_);
     std::swap(raw_, other.raw_);
     return *this;
   }
@@ -111,11 +116,13 @@ class Buffer {
   }
   void discard() {
     if (producer_ != nullptr) ep_ring_discard(std::exchange(producer_, nullptr), &raw_);
+    if (consumer_ != nullptr) ep_ring_consumer_discard(std::exchange(consumer_, nullptr), &raw_);
   }
 
  private:
   friend class Producer;
-  ep_ring_producer* producer_;
+  ep_ring_producer* producer_ = nullptr;
+  ep_ring_consumer* consumer_ = nullptr;
   ep_ring_buffer raw_;
 };
 
@@ -134,6 +141,15 @@ class Producer {
     const Error error = ep_ring_reserve(raw_, size, timeout_ms, &buffer);
     if (!error.ok()) return error;
     return Buffer(raw_, buffer);
+  }
+  // A consumer's buffer becomes ours. Where it fails, it is still the consumer's.
+  Error adopt(Buffer& buffer) {
+    if (buffer.consumer_ == nullptr) return EP_RING_INVALID;
+    const Error error = ep_ring_adopt(raw_, buffer.consumer_, &buffer.raw_);
+    if (!error.ok()) return error;
+    buffer.consumer_ = nullptr;
+    buffer.producer_ = raw_;
+    return EP_RING_OK;
   }
   // In order; how many were published, from the front, is the size by which `buffers` shrinks.
   // labels: none, or one for each.
@@ -310,6 +326,14 @@ class Consumer {
         ep_ring_get_batch(raw_, timeout_ms, batch.raw_.data(), capacity, &batch.count_);
     if (!error.ok()) return error;
     return batch;
+  }
+  // From slabs of its own, where its options ask for such; Producer::adopt() publishes it. Does not
+  // wait.
+  Result<Buffer> reserve(size_t size) {
+    ep_ring_buffer buffer;
+    const Error error = ep_ring_consumer_reserve(raw_, size, &buffer);
+    if (!error.ok()) return error;
+    return Buffer(raw_, buffer);
   }
   // Owned by the consumer; -1 with errno where there is none.
   int event_fd() { return ep_ring_consumer_eventfd(raw_); }

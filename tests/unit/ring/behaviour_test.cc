@@ -394,6 +394,44 @@ TEST_F(Ring, BuffersThatAreNotItsOwnAreRefused) {
   EXPECT_EQ(ep_ring_reserve(producer_, size_t{5} << 20, 0, &buffer), EP_RING_NO_MEMORY);
 }
 
+TEST_F(Ring, AConsumersOwnBlocksArePublishedByWhoAdoptsThem) {
+  open();
+  ep_ring_consumer_options options = {};
+  options.group = "g";
+  options.private_bytes = size_t{64} << 10;
+  ep_ring_consumer* consumer = nullptr;
+  ASSERT_EQ(ep_ring_consumer_open(ring_, &options, &consumer), EP_RING_OK);
+  consumers_.push_back(consumer);
+  ep_ring_buffer first;
+  ASSERT_EQ(ep_ring_consumer_reserve(consumer, 64, &first), EP_RING_OK);
+  EXPECT_EQ(ep_ring_discard(producer_, &first), EP_RING_INVALID);
+  EXPECT_EQ(ep_ring_publish(producer_, &first, nullptr, 0, nullptr), EP_RING_INVALID);
+  memcpy(first.data, "answer", 7);
+  ASSERT_EQ(ep_ring_adopt(producer_, consumer, &first), EP_RING_OK);
+  EXPECT_EQ(ep_ring_adopt(producer_, consumer, &first), EP_RING_INVALID);
+  EXPECT_EQ(ep_ring_consumer_discard(consumer, &first), EP_RING_INVALID);
+  ASSERT_EQ(ep_ring_publish(producer_, &first, nullptr, 0, nullptr), EP_RING_OK);
+  ep_ring_message message;
+  ASSERT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK);
+  EXPECT_STREQ(static_cast<const char*>(message.data), "answer");
+  EXPECT_EQ(ep_ring_ack(consumer, &message), EP_RING_OK);
+  // Taken out by the producer, the block is the consumer's again, not the producer's.
+  for (uint32_t i = 0; i < 1000; ++i) {
+    ASSERT_EQ(publish(i), EP_RING_OK);
+    ASSERT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK);
+    ASSERT_NE(message.data, first.data);
+    EXPECT_EQ(ep_ring_ack(consumer, &message), EP_RING_OK);
+  }
+  // What it still has goes with it; its slabs are everybody's then.
+  ASSERT_EQ(ep_ring_consumer_reserve(consumer, 64, &first), EP_RING_OK);
+  ASSERT_EQ(ep_ring_consumer_reserve(consumer, size_t{100} << 10, &first), EP_RING_OK);
+  leave(consumer);
+  EXPECT_EQ(ep_ring_cleanup_before(ring_, UINT64_MAX), EP_RING_OK);
+  ep_ring_stat stat;
+  ep_ring_read_stat(ring_, &stat);
+  EXPECT_EQ(stat.pool_used_bytes, 0U);
+}
+
 TEST_F(Ring, PlacesAreLimitedAndComeFreeAgain) {
   open();
   std::vector<ep_ring_producer*> producers;

@@ -40,7 +40,8 @@ TEST_F(RingPool, BlocksNeverOverlap) {
       const uint64_t bytes = uint64_t{1} << (random() % 18);
       uint32_t block = 0;
       BlockPlace place;
-      const ep_ring_error error = pool.reserve(bytes + random() % bytes, Pool::Search::kEverywhere, &block, &place);
+      const ep_ring_error error =
+          pool.reserve(bytes + random() % bytes, Pool::Search::kEverywhere, &block, &place);
       if (error == EP_RING_NO_MEMORY) continue;
       ASSERT_EQ(error, EP_RING_OK);
       ASSERT_LE(place.offset + place.capacity_bytes, uint64_t{8} << 20);
@@ -99,12 +100,15 @@ TEST_F(RingPool, EmptySlabsMakeRoomForRuns) {
     std::vector<uint32_t> blocks;
     uint32_t block = 0;
     BlockPlace place;
-    while (pool.reserve(bytes, Pool::Search::kEverywhere, &block, &place) == EP_RING_OK) blocks.push_back(block);
+    while (pool.reserve(bytes, Pool::Search::kEverywhere, &block, &place) == EP_RING_OK)
+      blocks.push_back(block);
     for (const uint32_t b : blocks) {
       ASSERT_TRUE(pool.find(b, &place));
       pool.give_back(b, place, place.entry->word.load_relaxed(), true);
     }
-    ASSERT_EQ(pool.reserve(uint64_t{1} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_OK) << bytes;
+    ASSERT_EQ(pool.reserve(uint64_t{1} << 20, Pool::Search::kEverywhere, &block, &place),
+              EP_RING_OK)
+        << bytes;
     pool.give_back(block, place, place.entry->word.load_relaxed(), false);
   }
 }
@@ -118,7 +122,8 @@ TEST_F(RingPool, GrowsInStepsUpToItsLimit) {
   EXPECT_EQ(region_->header().granules.load_relaxed(), 256U);
   ASSERT_EQ(pool.reserve(uint64_t{2} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_OK);
   EXPECT_GE(region_->header().granules.load_relaxed(), 768U);
-  ASSERT_EQ(pool.reserve(uint64_t{2} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_NO_MEMORY);
+  ASSERT_EQ(pool.reserve(uint64_t{2} << 20, Pool::Search::kEverywhere, &block, &place),
+            EP_RING_NO_MEMORY);
   EXPECT_EQ(region_->header().granules.load_relaxed(), 1024U);
   ASSERT_EQ(pool.reserve(uint64_t{1} << 20, Pool::Search::kEverywhere, &block, &place), EP_RING_OK);
 }
