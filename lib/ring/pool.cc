@@ -130,6 +130,8 @@ ep_ring_error Pool::reserve(uint64_t bytes, Search search, uint32_t* block, Bloc
   place->size_index = static_cast<uint32_t>(size_index);
   place->is_run = false;
   place->entry->word.store_relaxed(block_word(BlockState::kReserved, me_, block_low(word)));
+  // It is written next; of a batch, the one so many further on.
+  prefetch_to_write(region_.payload(place->offset));
   if (cache.count >= kAhead) {
     prefetch_to_write(region_.payload(cache.offsets[cache.count - kAhead]));
   }
