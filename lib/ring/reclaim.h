@@ -1,6 +1,6 @@
 // Taking messages that all have passed out of their slots, and freeing blocks.
 //
-// Who may call   every handle: publishers when they need slots, consumers when they have time.
+// Who may call   every handle: publishers as they go, consumers that have long had nothing to do.
 // Threads        one at a time for a Reclaimer.
 // A message goes when every group has passed it (acknowledged and no checkpoint needs it, dropped,
 //                or older than the group's start). Its block goes when moreover nobody holds it.

@@ -41,9 +41,12 @@ def explore(model, flags, compiler):
             [compiler, *COMPILE, "-o", "pan", "pan.c"],
             ["./pan", *EXPLORE],
         ):
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX
-            )
+            try:
+                done = subprocess.run(
+                    command, cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX
+                )
+            except subprocess.TimeoutExpired:
+                return f"{command[0]}: not at its end after {SECONDS_MAX} s"
             if done.returncode != 0 and command[0] != "./pan":
                 return f"{command[0]}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr

@@ -27,7 +27,7 @@
  *          a sweep that is refused a slot goes on (Sweep::sweep_slot)
  * mutant 5 -DVICTIM=3 -DSLOTS=1 -DMESSAGES=2:
  *          a block is freed whatever its word says (Reclaimer::finish_block)
- * mutant 6 -DVICTIM=1 -DSLOTS=1 -DMESSAGES=2:
+ * mutant 6 -DVICTIM=1 -DSLOTS=1 -DMESSAGES=2 -DTWO_SWEEPS:
  *          who helps does not say so (MemberRecord::helping)
  * mutant 7 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
  *          the line map is a plain store (Reclaimer::exchange_line)
@@ -54,8 +54,6 @@
  * mutant 18 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
  *          a slot whose header was given up stays as it is (Sweep::sweep_emptied)
  * mutant 19 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
- *          who is refused a slot that has gone on does not free the block (take_out)
- * mutant 20 -DVICTIM=3 -DSLOTS=1 -DLINES_ONLY -DTRIES=1:
  *          who gave up a header and is refused the slot leaves it (Reclaimer::empty)
  */
 #ifndef MUTANT
@@ -321,8 +319,8 @@ inline take_out_written(q) {
            atomic { ALIVE
              state = slot_state[SLOT(q)];
              tag = slot_tag[SLOT(q)];
-             ok = slot_lap[SLOT(q)] > LAP(q) && MUTANT != 19;
-             keep = slot_lap[SLOT(q)] == LAP(q) && MUTANT != 20
+             ok = slot_lap[SLOT(q)] > LAP(q);
+             keep = slot_lap[SLOT(q)] == LAP(q) && MUTANT != 19
            }
            if
            :: !keep -> break
@@ -689,7 +687,7 @@ inline sweep_spare() {
 inline sweeper() {
   do
   :: atomic { !dead[_pid] && member_state[VICTIM] == GONE -> break }
-  :: atomic { !dead[_pid] && member_state[VICTIM] == FENCED && (dead[VICTIM] || HAS_WORK) ->
+  :: atomic { !dead[_pid] && member_state[VICTIM] == FENCED && (dead[VICTIM] || HAS_WORK || MUTANT == 13) ->
        seen_gone = dead[VICTIM]; at = 0 }
      do
      :: at < SLOTS -> sweep_slot(); atomic { ALIVE at++; state = 0; tag = 0; ok = false; sequence = 0 }
