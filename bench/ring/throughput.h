@@ -34,6 +34,7 @@ struct Stream {
   };
   alignas(128) std::atomic<unsigned> arrived;
   alignas(128) std::atomic<unsigned> stocked;
+  alignas(128) std::atomic<unsigned> sent;
   std::atomic<unsigned> last_round;  // of bursts; 0: not yet known
   alignas(128) std::atomic<unsigned> senders_done;
   alignas(128) std::atomic<bool> is_over;
@@ -74,7 +75,10 @@ void send_stream(Link& link, const StreamForm& form, unsigned index, double seco
     for (uint64_t sent = first; sent < number; ++sent) sum += sent;
     own.sum = sum;
     own.count = number - first_number(index);
-    if (form.burst != 0) wait_until_received(stream, form);
+    if (form.burst != 0) {
+      meet(stream.sent, form.senders * round);
+      wait_until_received(stream, form);
+    }
     own.busy_ticks += ticks() - start;
     if (form.burst == 0 || stream.last_round == round) break;
   }

@@ -16,26 +16,25 @@ constexpr uint64_t kSkippedPerLook = 64;
 constexpr uint64_t kPassBatch = 64;
 // Messages between the one that is taken and the one whose header is asked for.
 constexpr uint64_t kAhead = 6;
-// A cache line of delivery words.
-constexpr uint64_t kDeliveriesAhead = kLineBytes / sizeof(uint64_t);
 // Acknowledged messages for which publishers are woken that wait for room.
 constexpr uint64_t kWorthWaking = 1024;
 // Empty looks without waiting between two passes; one after which it sleeps counts as half of them.
 constexpr uint32_t kLooksPerPass = 4096;
 
 // Sequences are claimed in order: from the first empty slot on they are all still to come. The
-// hints tell where to look; where they are off by more than the ring, a bound that is late enough.
+// hints tell where to look: the tail is late by what publishers have in their batches, the head by
+// what one pass goes over. Where they are off by more than the ring, everything is looked at again.
 uint64_t first_to_come(const Region& region) {
   const uint64_t slots = region.geometry().slots;
   const uint64_t head = region.header().head.load_ordered();
   const uint64_t tail = region.header().tail.load_ordered();
   const uint64_t from = head > tail ? head : tail;
-  for (uint64_t sequence = from; sequence < from + slots; ++sequence) {
+  for (uint64_t sequence = from; sequence - from < slots; ++sequence) {
     const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
     const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
     if (ahead < 0 || (ahead == 0 && slot_state(word) == SlotState::kEmpty)) return sequence;
   }
-  return from + 2 * slots;
+  return UINT64_MAX;
 }
 
 }  // namespace
@@ -124,6 +123,15 @@ bool Deliverer::is_still_there(uint64_t sequence) const {
   return slot_lap(word) == region.lap_of(sequence) && slot_state(word) != SlotState::kEmpty;
 }
 
+// Of delivery words: what is ours of those behind the line in which a message's lies.
+uint64_t Deliverer::next_line_of_words(uint64_t sequence) const {
+  constexpr uint64_t kWordsPerLine = kLineBytes / sizeof(uint64_t);
+  static_assert(Membership::kTurn % kWordsPerLine == 0);
+  const uint64_t next = sequence + kWordsPerLine;
+  const bool is_turn_over = sequence % Membership::kTurn >= Membership::kTurn - kWordsPerLine;
+  return is_turn_over ? next + (membership_.count() - 1) * Membership::kTurn : next;
+}
+
 // The header is a copy that is not checked yet: what a group has not passed does not change, so it
 // is as good behind the claim, and the processor does both at once.
 Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const HeaderWords& words,
@@ -148,7 +156,7 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Hea
   if (EP_UNLIKELY(!is_right)) return give_up_corrupt(sequence, claimed);
   const unsigned char* data = region.payload(header.offset);
   prefetch_to_read(data);
-  if (membership_.count() <= 1) prefetch_to_write(&this->delivery(sequence + kDeliveriesAhead));
+  prefetch_to_write(&this->delivery(next_line_of_words(sequence)));
   if ((header.flags & kPayloadChecked) != 0 &&
       crc32c(data, header.size_bytes) != header.payload_checksum) {
     return give_up_corrupt(sequence, claimed);
@@ -296,7 +304,11 @@ bool Deliverer::poll(Deadline& deadline) {
   const uint32_t passes = empty_looks_ / kLooksPerPass;
   empty_looks_ += left != 0 ? kLooksPerPass / 2 : 1;
   if (empty_looks_ / kLooksPerPass != passes) handle_.reclaimer.pass(kPassBatch * 4, false);
-  if (left != 0) handle_.reclaimer.wake_publishers();
+  // What was acknowledged before they waited they have seen themselves.
+  if (acknowledged_to_waiters_ != 0) {
+    acknowledged_to_waiters_ = 0;
+    handle_.reclaimer.wake_publishers();
+  }
   if (left == 0) return false;
   sleep(left);
   return true;
@@ -433,7 +445,12 @@ ep_ring_error Deliverer::reserve(uint64_t bytes, ep_ring_buffer* buffer) {
   if (error != EP_RING_OK) return error;
   BlockPlace place;
   uint32_t block = kNoBlock;
-  error = handle_.pool.reserve(bytes, Pool::Search::kEverywhere, &block, &place);
+  error = handle_.pool.reserve(bytes, Pool::Search::kFree, &block, &place);
+  if (error == EP_RING_NO_MEMORY) {
+    // All that has passed, before the whole pool is looked through.
+    handle_.reclaimer.pass(handle_.region().geometry().slots, false);
+    error = handle_.pool.reserve(bytes, Pool::Search::kEverywhere, &block, &place);
+  }
   // Where it is corrupt it may be lost in between: then closing looks for it.
   if (error == EP_RING_OK || error == EP_RING_CORRUPT) ++reserved_;
   if (error != EP_RING_OK) return error;

@@ -351,7 +351,9 @@ ep_ring_error write_durable_record(Member& me, const MemberRecord& record, uint6
   next.magic = kDurableMagic;
   next.number = read_newest(region, &last) ? last.number + 1 : 1;
   next.head = region.header().head.load_ordered();
+  // Late by what publishers have in their batches: the head may be ahead of it.
   next.tail = region.header().tail.load_ordered();
+  if (next.tail < next.head) next.tail = next.head;
   next.granules = region.header().granules.load_relaxed();
   describe(region, &record, checkpoint, &next);
   next.checksum = record_checksum(next);

@@ -45,7 +45,7 @@ struct Handle {
     place->slab_generation = buffer.generation;
     return place->entry->word.load_relaxed() ==
                block_word(BlockState::kReserved, member.tag, buffer.generation) &&
-           buffer.size <= buffer.capacity &&
+           buffer.size <= buffer.capacity && buffer.capacity <= region().payload_bytes_max() &&
            place->offset <= region().payload_bytes_max() - buffer.capacity;
   }
   // Gives everything back and frees the place. The handle is not used any more.

@@ -17,22 +17,17 @@ void Pool::set_limits() {
 }
 
 bool Pool::may_make_private(size_t size_index) const {
-  return slab_owner_ != kNobody &&
-         kBlockSizeTable[size_index].slab_granules * kRingGranuleBytes <= private_bytes_left_;
+  const uint64_t granules = slabs_.own_granules() + kBlockSizeTable[size_index].slab_granules;
+  return granules * kRingGranuleBytes <= private_bytes_;
 }
 
 ep_ring_error Pool::refill(size_t size_index) {
   SizeCache& cache = cache_[size_index];
-  const BlockSize& size = kBlockSizeTable[size_index];
   const size_t wanted = divide_up(cache.limit, 2);
   size_t count = 0;
   if (slab_owner_ != kNobody) {
-    const bool may_make = may_make_private(size_index);
-    const uint64_t slabs_before = region_.header().slab_generation.load_relaxed();
-    slabs_.take(size_index, slab_owner_, may_make, cache.blocks, wanted, &count);
-    if (may_make && count != 0 && slabs_before != region_.header().slab_generation.load_relaxed()) {
-      private_bytes_left_ -= size.slab_granules * kRingGranuleBytes;
-    }
+    slabs_.take(size_index, slab_owner_, may_make_private(size_index), cache.blocks, wanted,
+                &count);
   }
   ep_ring_error error = EP_RING_OK;
   if (count == 0) error = slabs_.take(size_index, kNobody, true, cache.blocks, wanted, &count);

@@ -5,7 +5,7 @@
 // Invariants  every block in the cache says kCached by us in its word, every block that the program
 //             fills kReserved: so a sweep finds both, and tells them apart.
 // Sizes       up to 8 KiB from slabs, above as runs of 4 KiB granules.
-// Cost        reserve() from the cache a pop, two looks at granule words and a store.
+// Cost        reserve() from the cache a pop, a look at the block's word and a store.
 #pragma once
 
 #include "ring/slabs.h"
@@ -21,7 +21,7 @@ class Pool {
         region_(region),
         me_(me),
         slab_owner_(slab_owner),
-        private_bytes_left_(private_bytes) {
+        private_bytes_(private_bytes) {
     set_limits();
   }
 
@@ -30,7 +30,7 @@ class Pool {
   enum class Search { kFree, kEverywhere };
   // A block of at least `bytes` whose word says kReserved by us. Of *place entry, offset, capacity
   // and generation are set.
-  // Errors  NO_MEMORY NO_SPACE SYSTEM INVALID.
+  // Errors  NO_MEMORY NO_SPACE SYSTEM CORRUPT.
   ep_ring_error reserve(uint64_t bytes, Search search, uint32_t* block, BlockPlace* place);
   // A block whose word says `word`, by us: to the cache, or free for all.
   void give_back(uint32_t block, const BlockPlace& place, uint64_t word, bool keep);
@@ -74,7 +74,7 @@ class Pool {
   Region& region_;
   const Tag me_;
   const Tag slab_owner_;
-  uint64_t private_bytes_left_;
+  const uint64_t private_bytes_;
   SizeCache cache_[kBlockSizes];
   uint32_t cached_runs_[kCachedRuns] = {};
   uint32_t cached_run_count_ = 0;

@@ -39,6 +39,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
   BlockPlace place;
   uint32_t block = kNoBlock;
   bool was_empty = false;
+  uint64_t taken_out = 0;
   auto search = Pool::Search::kFree;
   for (;;) {
     error = handle_.pool.reserve(bytes, search, &block, &place);
@@ -49,10 +50,19 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     if (granules_of(bytes) > handle_.region().geometry().granules_max) return EP_RING_NO_MEMORY;
     // Messages that nobody is there to see stay as long as there is room elsewhere.
     if (search == Pool::Search::kFree) {
-      if (!spin_for_room(false)) search = Pool::Search::kEverywhere;
+      // What it took out may be of other sizes: then the search goes on elsewhere.
+      spin_for_room(false);
+      search = Pool::Search::kEverywhere;
       continue;
     }
-    if (handle_.reclaimer.pass(kPassBatch, true) != 0) continue;
+    // Others may publish and pass what is of other sizes for as long as we look.
+    const uint64_t taken = handle_.reclaimer.pass(kPassBatch, true);
+    taken_out += taken;
+    if (taken != 0 &&
+        (taken_out <= handle_.region().geometry().slots || deadline.left_ns(kRoomWaitNs) != 0)) {
+      if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
+      continue;
+    }
     const uint64_t head = handle_.reclaimer.head();
     if (head >= cursor_ && head >= handle_.region().header().tail.load_ordered()) {
       // Another may have taken the messages out since we looked, and freed their blocks.
@@ -90,10 +100,10 @@ ep_ring_error Publisher::discard(const ep_ring_buffer& buffer) {
 ep_ring_error Publisher::adopt(const ep_ring_buffer& buffer, Handle& from) {
   const ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
+  if (&from.region() != &handle_.region()) return EP_RING_INVALID;
+  if (from.attend() != EP_RING_OK) return EP_RING_FENCED;
   BlockPlace place;
-  if (&from.region() != &handle_.region() || !from.is_reserved(buffer, &place)) {
-    return EP_RING_INVALID;
-  }
+  if (!from.is_reserved(buffer, &place)) return EP_RING_INVALID;
   const auto reserved = [&buffer](Tag tag) {
     return block_word(BlockState::kReserved, tag, buffer.generation);
   };
@@ -284,6 +294,11 @@ ep_ring_error Publisher::make_room(uint64_t held) {
     } else {
       is_blocked = true;
     }
+  }
+  if (!is_blocked && to_drop == 0) {
+    // Passed since, or the head says wrongly that it was taken out.
+    if (handle_.reclaimer.pass(kPassBatch, true) != 0) return EP_RING_OK;
+    restore_ring_hints(region);
   }
   if (is_blocked || to_drop == 0) return EP_RING_TIMEOUT;
   for (uint32_t i = 0; i < kGroupsMax; ++i) {

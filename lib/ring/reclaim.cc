@@ -11,6 +11,8 @@ namespace {
 
 // Delivery words between the one that is looked at and the one that is asked for: two cache lines.
 constexpr uint64_t kAhead = 16;
+// The same of header lines, which another may have published.
+constexpr uint64_t kLinesAhead = 8;
 
 }  // namespace
 uint64_t Reclaimer::head() const { return region_.header().head.load_relaxed(); }
@@ -242,6 +244,7 @@ Reclaimer::Outcome Reclaimer::pass_one(uint64_t sequence, bool even_unseen) {
     const auto group = static_cast<uint32_t>(std::countr_zero(left));
     prefetch_to_read(&region_.delivery(group, region_.slot_of(sequence + kAhead)));
   }
+  prefetch_to_read(&region_.line(region_.slot_of(sequence + kLinesAhead)));
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence));
   if (ahead > 0) return Outcome::kAlreadyGone;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Outcome::kStop;
@@ -268,7 +271,7 @@ uint64_t Reclaimer::pass(uint64_t most, bool even_unseen, uint64_t end) {
     const uint64_t now = this->head();
     if (now >= head || region_.header().head.change(now, head)) break;
   }
-  // Publishers wake each other where consumers see to it: they would only sleep and wake in turn.
+  // Publishers do not wake each other, they would only sleep and wake in turn: consumers see to it.
   if (taken != 0 && !keeps_blocks_) wake_publishers();
   return taken;
 }

@@ -63,6 +63,7 @@ ep_ring_error Slabs::make(size_t size_index, Tag owner, uint64_t* first) {
   }
   const uint64_t word = block_word(BlockState::kSlab, owner, generation);
   region_.granule(*first).word.store_release(word);
+  if (owner == me_) own_granules_ += size.slab_granules;
   restore_hints({*first, static_cast<uint32_t>(size_index), generation, owner, false});
   return EP_RING_OK;
 }
@@ -172,29 +173,32 @@ bool Slabs::dissolve(const SlabPlace& slab) {
                          block_word(BlockState::kRetired, me_, slab.generation))) {
       continue;
     }
-    undo_dissolving(slab.first, region_.granule_info(slab.first).load_relaxed(), dissolving);
+    undo_dissolving(slab.first, region_.granule_info(slab.first).load_relaxed(), dissolving,
+                    slab.owner);
     return false;
   }
   for (uint64_t w = 0; w < divide_up(blocks, 64); ++w) {
     region_.slab_hint(slab.first + w).store_relaxed(0);
   }
   first.store_release(block_word(BlockState::kFreeing, me_, 0));
-  runs_.free(slab.first, kBlockSizeTable[slab.size_index].slab_granules);
+  const uint64_t granules = kBlockSizeTable[slab.size_index].slab_granules;
+  runs_.free(slab.first, granules);
+  if (slab.owner == me_) own_granules_ -= granules;
   return true;
 }
 
-void Slabs::undo_dissolving(uint64_t first, uint32_t info, uint64_t word) {
+void Slabs::undo_dissolving(uint64_t first, uint32_t info, uint64_t word, Tag owner) {
   const size_t size_index = slab_info_index(info);
   if (!is_slab_info(info) || size_index >= kBlockSizes ||
       first + kBlockSizeTable[size_index].slab_granules > region_.geometry().granules_max) {
     return;
   }
-  const SlabPlace slab{first, static_cast<uint32_t>(size_index), block_low(word), kNobody, false};
+  const SlabPlace slab{first, static_cast<uint32_t>(size_index), block_low(word), owner, false};
   const uint64_t retired = block_word(BlockState::kRetired, block_tag(word), slab.generation);
   for (uint32_t i = 0; i < kBlockSizeTable[size_index].blocks_per_slab; ++i) {
     region_.block_entry(block_of(first, i)).word.change(retired, free_block_word(slab.generation));
   }
-  region_.granule(first).word.change(word, block_word(BlockState::kSlab, kNobody, slab.generation));
+  region_.granule(first).word.change(word, block_word(BlockState::kSlab, owner, slab.generation));
   restore_hints(slab);
 }
 

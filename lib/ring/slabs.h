@@ -51,10 +51,12 @@ class Slabs {
   EP_ALWAYS_INLINE bool find(uint32_t block, BlockPlace* place) const;
   bool find_slab(uint64_t granule, SlabPlace* slab) const;
 
+  // Of the slabs that are ours alone.
+  uint64_t own_granules() const { return own_granules_; }
   // Takes empty slabs apart; the granules freed.
   uint64_t dissolve_empty();
-  // Half dissolved by us or by a member whose part we take: a slab again.
-  void undo_dissolving(uint64_t first, uint32_t info, uint64_t word);
+  // Half dissolved by us or by a member whose part we take: a slab again, of `owner`.
+  void undo_dissolving(uint64_t first, uint32_t info, uint64_t word, Tag owner);
   // A bit for every free block of a slab.
   void restore_hints(const SlabPlace& slab);
 
@@ -68,6 +70,7 @@ class Slabs {
   Region& region_;
   Runs& runs_;
   const Tag me_;
+  uint64_t own_granules_ = 0;
   uint64_t cursor_[kBlockSizes] = {};  // where the last slab with free blocks was
 };
 

@@ -242,7 +242,8 @@ void Sweep::sweep_run_or_slab(uint64_t granule, uint64_t word) {
       return;
     case BlockState::kDissolving:
       if (block_tag(word) == tag_) {
-        pool_.slabs().undo_dissolving(granule, region_.granule_info(granule).load_relaxed(), word);
+        pool_.slabs().undo_dissolving(granule, region_.granule_info(granule).load_relaxed(), word,
+                                      kNobody);
       }
       // Another's attempt may fail because of what the fallen one has in it.
       [[fallthrough]];

@@ -237,7 +237,8 @@ int ep_ring_consumer_open(ep_ring* ring, const struct ep_ring_consumer_options* 
 /* Leaves. What it did not acknowledge goes to `transfer_to`, a name within the group, or to anybody
  * (NULL); what was handed to a name waits for that consumer while it is there. A checkpoint is
  * forgotten: it has left for good. Frees the handle.
- * Cost  some microseconds; a handle that was fenced, or that keeps more than 64 references, is
+ * Cost  some microseconds; a handle that was fenced, that keeps more than 64 references or any
+ *       reservation, or that had slabs of its own, is
  *       looked for in every block of the pool (650 ms a GiB in blocks of 64 bytes). */
 void ep_ring_consumer_close(ep_ring_consumer* consumer, const char* transfer_to) EP_RING_NOEXCEPT;
 
@@ -282,9 +283,10 @@ int ep_ring_unhold(ep_ring_consumer* consumer,
                    const struct ep_ring_message* message) EP_RING_NOEXCEPT;
 
 /* Reserves a block for this consumer: of slabs of its own up to its private_bytes, from which
- * nobody else allocates until it leaves, else of the pool. Does not wait.
+ * nobody else allocates until it leaves, else of the pool (as what is over 8 KiB always is). Does
+ * not wait.
  * Cost    as ep_ring_reserve; an exhausted pool is searched whole (some ns a 4 KiB of it).
- * Errors  NO_MEMORY NO_SPACE FENCED DENIED (read-only payloads). */
+ * Errors  NO_MEMORY NO_SPACE FENCED CORRUPT SYSTEM DENIED (read-only payloads). */
 int ep_ring_consumer_reserve(ep_ring_consumer* consumer, size_t size,
                              struct ep_ring_buffer* buffer) EP_RING_NOEXCEPT;
 /* Gives it back. Errors  INVALID: it is none of this consumer. FENCED. */
@@ -293,7 +295,8 @@ int ep_ring_consumer_discard(ep_ring_consumer* consumer,
 /* What a consumer of this process reserved is the producer's from now on, to be published or
  * discarded; in one step, so a death leaves it with one of the two. An answer that was written by a
  * consumer is published like that. One thread at a time for both handles.
- * Errors  INVALID: it is none of `from`, or of another ring. FENCED: either lost its lease. */
+ * Errors  INVALID: it is none of `from`, or `from` is of another ep_ring. FENCED: either lost its
+ *         lease. */
 int ep_ring_adopt(ep_ring_producer* producer, ep_ring_consumer* from,
                   const struct ep_ring_buffer* buffer) EP_RING_NOEXCEPT;
 

@@ -432,6 +432,41 @@ TEST_F(Ring, AConsumersOwnBlocksArePublishedByWhoAdoptsThem) {
   EXPECT_EQ(stat.pool_used_bytes, 0U);
 }
 
+TEST_F(Ring, WhatIsAdoptedIsOfTheSameAttachment) {
+  open();
+  ep_ring_consumer* consumer = join("g");
+  ep_ring_buffer buffer;
+  ASSERT_EQ(ep_ring_consumer_reserve(consumer, 64, &buffer), EP_RING_OK);
+  ep_ring* again = nullptr;
+  ASSERT_EQ(ep_ring_attach_fd(ep_ring_fd(ring_), 0, &again), EP_RING_OK);
+  ep_ring_producer* other = nullptr;
+  ASSERT_EQ(ep_ring_producer_open(again, &other), EP_RING_OK);
+  EXPECT_EQ(ep_ring_adopt(other, consumer, &buffer), EP_RING_INVALID);
+  ep_ring_buffer wrong = buffer;
+  wrong.size = wrong.capacity = SIZE_MAX;
+  EXPECT_EQ(ep_ring_adopt(producer_, consumer, &wrong), EP_RING_INVALID);
+  EXPECT_EQ(ep_ring_adopt(producer_, consumer, &buffer), EP_RING_OK);
+  EXPECT_EQ(ep_ring_discard(producer_, &buffer), EP_RING_OK);
+  ep_ring_producer_close(other);
+  ep_ring_detach(again);
+}
+
+// What has passed is not taken out before somebody needs it.
+TEST_F(Ring, AConsumerReservesWhatHasPassed) {
+  open();
+  ep_ring_consumer* consumer = join("g");
+  uint32_t count = 0;
+  for (; count < 60; ++count) {
+    ep_ring_buffer buffer;
+    if (ep_ring_reserve(producer_, 100'000, 0, &buffer) != EP_RING_OK) break;
+    ASSERT_EQ(ep_ring_publish(producer_, &buffer, nullptr, 0, nullptr), EP_RING_OK);
+  }
+  ASSERT_GT(count, 30U);
+  for (uint32_t i = 0; i < count; ++i) ASSERT_GE(take(consumer), 0);
+  ep_ring_buffer buffer;
+  EXPECT_EQ(ep_ring_consumer_reserve(consumer, 100'000, &buffer), EP_RING_OK);
+}
+
 TEST_F(Ring, PlacesAreLimitedAndComeFreeAgain) {
   open();
   std::vector<ep_ring_producer*> producers;

@@ -149,5 +149,24 @@ TEST_F(RingPool, SlabsOfItsOwnServeNobodyElse) {
   }
 }
 
+TEST_F(RingPool, SlabsOfItsOwnThatWereTakenApartAreMadeAgain) {
+  open(uint64_t{1} << 20);
+  Pool mine(*region_, member_.tag, member_.tag, uint64_t{64} << 10);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<uint32_t> blocks;
+    uint32_t block = 0;
+    BlockPlace place;
+    ASSERT_EQ(mine.reserve(64, Pool::Search::kEverywhere, &block, &place), EP_RING_OK);
+    ASSERT_TRUE(mine.find(block, &place));
+    EXPECT_EQ(place.slab_owner, member_.tag) << round;
+    mine.give_back(block, place, place.entry->word.load_relaxed(), false);
+    ASSERT_EQ(mine.reserve(uint64_t{1} << 20, Pool::Search::kEverywhere, &block, &place),
+              EP_RING_OK);
+    ASSERT_TRUE(mine.find(block, &place));
+    mine.give_back(block, place, place.entry->word.load_relaxed(), false);
+    EXPECT_EQ(mine.slabs().own_granules(), 0U);
+  }
+}
+
 }  // namespace
 }  // namespace elasticpool
