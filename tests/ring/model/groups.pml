@@ -7,6 +7,10 @@
  * Claims     what the consumer reads stays in its slot while it has it; in the end the message is
  *            out of its slot, and the consumer had it or found that it was gone.
  *
+ * Left out   messages that come later, which the consumer does not look at again (first_to_come):
+ *            argued in lib/ring/protocol.md. A reclaimer that looked at the groups in an earlier
+ *            pass is one that was stopped for so long.
+ *
  * run: all
  * mutant 1: the reclaimer does not look at the epoch behind the slot's word (take_out)
  * mutant 2: the consumer does not look at the slot again (is_still_there)

@@ -7,7 +7,9 @@
  *            change or any later moment, as they do on x86-64.
  * Claims     nobody sleeps for ever. That needs no timeouts: with them, no later than those.
  * Left out   who is killed between taking a sleeper's bit and waking it: that sleep lasts until its
- *            timeout, 100 ms (kWatchIntervalNs).
+ *            timeout, 100 ms (kWatchIntervalNs). Acknowledgements that are too few to wake for
+ *            (acknowledged_to_waiter; here each is enough): a publisher looks for those by itself,
+ *            every 10 ms (kRoomWaitNs), and is told when their consumer has nothing left.
  *
  * run: all
  * mutant 1: no fence between the sequence and the look at the sleepers (tell_consumers)
