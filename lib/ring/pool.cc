@@ -37,6 +37,8 @@ ep_ring_error Pool::refill(size_t size_index) {
     cache.blocks[cache.count] = cache.blocks[i];
     cache.offsets[cache.count++] = place.offset;
   }
+  // Somebody scribbled over the slab in between.
+  if (error == EP_RING_OK && cache.count == 0) return EP_RING_CORRUPT;
   return error;
 }
 

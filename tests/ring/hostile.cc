@@ -37,6 +37,18 @@ constexpr unsigned kHangSeconds = 300;
 }
 
 // Everything that a handle can do, with whatever comes back.
+// An answer in a block of the consumer's own.
+void answer(ep_ring_producer* producer, ep_ring_consumer* consumer, size_t size) {
+  ep_ring_buffer buffer;
+  if (ep_ring_consumer_reserve(consumer, size, &buffer) != EP_RING_OK) return;
+  memset(buffer.data, 2, size);
+  if (producer == nullptr || ep_ring_adopt(producer, consumer, &buffer) != EP_RING_OK) {
+    ep_ring_consumer_discard(consumer, &buffer);
+  } else if (ep_ring_publish(producer, &buffer, nullptr, 0, nullptr) != EP_RING_OK) {
+    ep_ring_discard(producer, &buffer);
+  }
+}
+
 void use(ep_ring* ring, unsigned rounds, unsigned seed) {
   std::mt19937 random(seed);
   ep_ring_producer* producer = nullptr;
@@ -44,6 +56,7 @@ void use(ep_ring* ring, unsigned rounds, unsigned seed) {
   ep_ring_consumer_options options = {};
   options.group = "victims";
   options.name = seed % 2 == 0 ? "one" : nullptr;
+  options.private_bytes = seed % 3 == 0 ? size_t{128} << 10 : 0;
   ep_ring_producer_open(ring, &producer);
   ep_ring_consumer_open(ring, &options, &consumer);
   for (unsigned i = 0; i < rounds; ++i) {
@@ -59,6 +72,7 @@ void use(ep_ring* ring, unsigned rounds, unsigned seed) {
     ep_ring_message messages[4];
     size_t count = 0;
     if (consumer != nullptr) ep_ring_get_batch(consumer, 0, messages, 4, &count);
+    if (consumer != nullptr && random() % 4 == 0) answer(producer, consumer, 8 + random() % 4000);
     for (size_t m = 0; m < count; ++m) {
       // Every byte of it must be there to be read.
       unsigned sum = 0;
