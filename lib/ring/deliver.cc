@@ -16,6 +16,8 @@ constexpr uint64_t kSkippedPerLook = 64;
 constexpr uint64_t kPassBatch = 64;
 // Messages between the one that is taken and the one whose header is asked for.
 constexpr uint64_t kAhead = 6;
+// A cache line of delivery words.
+constexpr uint64_t kDeliveriesAhead = kLineBytes / sizeof(uint64_t);
 // Acknowledged messages for which publishers are woken that wait for room.
 constexpr uint64_t kWorthWaking = 1024;
 // Empty looks without waiting between two passes; one after which it sleeps counts as half of them.
@@ -123,15 +125,6 @@ bool Deliverer::is_still_there(uint64_t sequence) const {
   return slot_lap(word) == region.lap_of(sequence) && slot_state(word) != SlotState::kEmpty;
 }
 
-// Of delivery words: what is ours of those behind the line in which a message's lies.
-uint64_t Deliverer::next_line_of_words(uint64_t sequence) const {
-  constexpr uint64_t kWordsPerLine = kLineBytes / sizeof(uint64_t);
-  static_assert(Membership::kTurn % kWordsPerLine == 0);
-  const uint64_t next = sequence + kWordsPerLine;
-  const bool is_turn_over = sequence % Membership::kTurn >= Membership::kTurn - kWordsPerLine;
-  return is_turn_over ? next + (membership_.count() - 1) * Membership::kTurn : next;
-}
-
 // The header is a copy that is not checked yet: what a group has not passed does not change, so it
 // is as good behind the claim, and the processor does both at once.
 Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const HeaderWords& words,
@@ -156,7 +149,7 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Hea
   if (EP_UNLIKELY(!is_right)) return give_up_corrupt(sequence, claimed);
   const unsigned char* data = region.payload(header.offset);
   prefetch_to_read(data);
-  prefetch_to_write(&this->delivery(next_line_of_words(sequence)));
+  if (membership_.count() <= 1) prefetch_to_write(&this->delivery(sequence + kDeliveriesAhead));
   if ((header.flags & kPayloadChecked) != 0 &&
       crc32c(data, header.size_bytes) != header.payload_checksum) {
     return give_up_corrupt(sequence, claimed);

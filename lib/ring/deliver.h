@@ -66,7 +66,6 @@ class Deliverer {
                                        Lanes& blocked) const;
   EP_ALWAYS_INLINE Look claim(uint64_t sequence, uint64_t delivery, const HeaderWords& words,
                               ep_ring_message* message);
-  uint64_t next_line_of_words(uint64_t sequence) const;
   Look look_at_skipped(ep_ring_message* message);
   bool is_still_there(uint64_t sequence) const;
   void acknowledged_to_waiter();

@@ -11,8 +11,6 @@ namespace {
 
 // Delivery words between the one that is looked at and the one that is asked for: two cache lines.
 constexpr uint64_t kAhead = 16;
-// The same of header lines, which another may have published.
-constexpr uint64_t kLinesAhead = 8;
 
 }  // namespace
 uint64_t Reclaimer::head() const { return region_.header().head.load_relaxed(); }
@@ -244,7 +242,6 @@ Reclaimer::Outcome Reclaimer::pass_one(uint64_t sequence, bool even_unseen) {
     const auto group = static_cast<uint32_t>(std::countr_zero(left));
     prefetch_to_read(&region_.delivery(group, region_.slot_of(sequence + kAhead)));
   }
-  prefetch_to_read(&region_.line(region_.slot_of(sequence + kLinesAhead)));
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence));
   if (ahead > 0) return Outcome::kAlreadyGone;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Outcome::kStop;
