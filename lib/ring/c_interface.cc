@@ -351,9 +351,7 @@ EP_EXPORT int ep_ring_consumer_discard(ep_ring_consumer* consumer,
 
 EP_EXPORT int ep_ring_adopt(ep_ring_producer* producer, ep_ring_consumer* from,
                             const struct ep_ring_buffer* buffer) noexcept {
-  const int error = producer->publisher.adopt(*buffer, from->deliverer.handle());
-  if (error == EP_RING_OK) from->deliverer.forget_reserved();
-  return error;
+  return producer->publisher.adopt(*buffer, from->deliverer.handle());
 }
 
 EP_EXPORT int ep_ring_consumer_eventfd(ep_ring_consumer* consumer) noexcept {

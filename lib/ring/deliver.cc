@@ -45,7 +45,6 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
     : handle_(region, joined, false, private_bytes != 0, private_bytes),
       group_index_(group),
       group_(region.group(group)),
-      group_word_(group_.state.load_ordered()),
       epoch_(group_.epoch.load_ordered() - 1),
       has_slabs_(private_bytes != 0) {
   verify_until_ = first_to_come(region);
@@ -329,8 +328,10 @@ ep_ring_error Deliverer::get(int timeout_ms, ep_ring_message* messages, size_t c
     error = handle_.attend();
     if (error != EP_RING_OK) return error;
   }
-  empty_looks_ = *count != 0 ? 0 : empty_looks_;
-  if (*count != 0) handle_.member.record->messages.store_relaxed(delivered_);
+  if (*count != 0) {
+    empty_looks_ = 0;
+    handle_.member.record->messages.store_relaxed(delivered_);
+  }
   return error;
 }
 
@@ -444,23 +445,9 @@ ep_ring_error Deliverer::reserve(uint64_t bytes, ep_ring_buffer* buffer) {
     handle_.reclaimer.pass(handle_.region().geometry().slots, false);
     error = handle_.pool.reserve(bytes, Pool::Search::kEverywhere, &block, &place);
   }
-  // Where it is corrupt it may be lost in between: then closing looks for it.
-  if (error == EP_RING_OK || error == EP_RING_CORRUPT) ++reserved_;
+  if (error == EP_RING_CORRUPT) ++handle_.reserved;  // it may be lost in between
   if (error != EP_RING_OK) return error;
-  *buffer = {handle_.region().payload(place.offset), bytes, place.capacity_bytes, block,
-             place.slab_generation};
-  return EP_RING_OK;
-}
-
-ep_ring_error Deliverer::discard(const ep_ring_buffer& buffer) {
-  const ep_ring_error error = handle_.attend();
-  if (error != EP_RING_OK) return error;
-  BlockPlace place;
-  if (!handle_.is_reserved(buffer, &place) || !handle_.pool.find(buffer.block, &place)) {
-    return EP_RING_INVALID;
-  }
-  handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
-  --reserved_;
+  *buffer = handle_.lend(bytes, block, place);
   return EP_RING_OK;
 }
 
@@ -523,7 +510,8 @@ ep_ring_error Deliverer::renew() {
 void Deliverer::close(Tag to) {
   handle_.member.record->checkpoint.store_release(kNoCheckpoint);
   if (handle_.member.is_live()) return_messages(0, false, to);
-  const bool has_none = !has_slabs_ && reserved_ == 0 && handle_.member.is_live() && unhold_all();
+  const bool has_none =
+      !has_slabs_ && handle_.reserved == 0 && handle_.member.is_live() && unhold_all();
   handle_.leave(has_none ? Leftovers::kNone : Leftovers::kSome);
 }
 

@@ -31,9 +31,7 @@ class Deliverer {
   ep_ring_error hold(const ep_ring_message& message);
   ep_ring_error unhold(const ep_ring_message& message);
   ep_ring_error reserve(uint64_t bytes, ep_ring_buffer* buffer);
-  ep_ring_error discard(const ep_ring_buffer& buffer);
-  // A producer has taken over what we reserved.
-  void forget_reserved() { --reserved_; }
+  ep_ring_error discard(const ep_ring_buffer& buffer) { return handle_.discard(buffer); }
   ep_ring_error checkpoint(uint64_t sequence);
   ep_ring_error recover(uint64_t* sequence);
   ep_ring_error attend() { return handle_.attend(); }
@@ -87,7 +85,6 @@ class Deliverer {
   Handle handle_;
   const uint32_t group_index_;
   GroupRecord& group_;
-  const uint64_t group_word_;
   uint32_t epoch_;
   Membership membership_{0};
   uint32_t rank_ = 0;
@@ -101,7 +98,6 @@ class Deliverer {
   uint64_t claimed_end_ = 0;             // and before this
   uint32_t held_count_ = 0;              // of blocks held by us; over kHeldKnown: of some
   uint32_t held_[kHeldKnown];
-  uint64_t reserved_ = 0;  // blocks that its program has
   uint64_t delivered_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t acknowledged_to_waiters_ = 0;  // since they were woken

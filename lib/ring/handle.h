@@ -48,6 +48,21 @@ struct Handle {
            buffer.size <= buffer.capacity && buffer.capacity <= region().payload_bytes_max() &&
            place->offset <= region().payload_bytes_max() - buffer.capacity;
   }
+  // What its program gets of a block that pool.reserve() found.
+  ep_ring_buffer lend(uint64_t bytes, uint32_t block, const BlockPlace& place) {
+    ++reserved;
+    return {region().payload(place.offset), bytes, place.capacity_bytes, block,
+            place.slab_generation};
+  }
+  ep_ring_error discard(const ep_ring_buffer& buffer) {
+    const ep_ring_error error = attend();
+    if (error != EP_RING_OK) return error;
+    BlockPlace place;
+    if (!is_reserved(buffer, &place) || !pool.find(buffer.block, &place)) return EP_RING_INVALID;
+    pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
+    --reserved;
+    return EP_RING_OK;
+  }
   // Gives everything back and frees the place. The handle is not used any more.
   void leave(Leftovers leftovers) {
     if (member.is_live()) reclaimer.pass(region().geometry().slots, false);
@@ -57,6 +72,7 @@ struct Handle {
   Member member;
   Pool pool;
   Reclaimer reclaimer;
+  uint64_t reserved = 0;  // blocks that its program has; more, where some were damaged meanwhile
 };
 
 }  // namespace elasticpool

@@ -44,7 +44,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
   for (;;) {
     error = handle_.pool.reserve(bytes, search, &block, &place);
     if (EP_LIKELY(error == EP_RING_OK)) break;
-    if (error == EP_RING_CORRUPT) ++reserved_;  // it may be lost in between
+    if (error == EP_RING_CORRUPT) ++handle_.reserved;  // it may be lost in between
     if (error != EP_RING_NO_MEMORY) return error;
     // More than there is, or messages that somebody must pass first.
     if (granules_of(bytes) > handle_.region().geometry().granules_max) return EP_RING_NO_MEMORY;
@@ -80,20 +80,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     search = Pool::Search::kFree;
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
   }
-  ++reserved_;
-  *buffer = {handle_.region().payload(place.offset), bytes, place.capacity_bytes, block,
-             place.slab_generation};
-  return EP_RING_OK;
-}
-
-ep_ring_error Publisher::discard(const ep_ring_buffer& buffer) {
-  const ep_ring_error error = handle_.attend();
-  if (error != EP_RING_OK) return error;
-  BlockPlace place;
-  if (!handle_.is_reserved(buffer, &place) || !handle_.pool.find(buffer.block, &place))
-    return EP_RING_INVALID;
-  handle_.pool.give_back(buffer.block, place, place.entry->word.load_relaxed(), true);
-  --reserved_;
+  *buffer = handle_.lend(bytes, block, place);
   return EP_RING_OK;
 }
 
@@ -110,7 +97,8 @@ ep_ring_error Publisher::adopt(const ep_ring_buffer& buffer, Handle& from) {
   if (!place.entry->word.change(reserved(from.member.tag), reserved(handle_.member.tag))) {
     return EP_RING_FENCED;
   }
-  ++reserved_;
+  ++handle_.reserved;
+  --from.reserved;
   return EP_RING_OK;
 }
 
@@ -374,7 +362,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
   store_tail();
   tell_consumers(first, *published, keys);
   published_ += *published;
-  reserved_ -= *published;
+  handle_.reserved -= *published;
   handle_.member.record->messages.store_relaxed(published_);
   if (is_pass_due) take_out_some(is_stream ? *published : 0);
   return *published == count ? EP_RING_OK : error;

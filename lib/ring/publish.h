@@ -24,12 +24,12 @@ class Publisher {
   Publisher(Region& region, const Member& joined);
 
   ep_ring_error reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer* buffer);
-  ep_ring_error discard(const ep_ring_buffer& buffer);
+  ep_ring_error discard(const ep_ring_buffer& buffer) { return handle_.discard(buffer); }
   // What another handle of this process reserved is ours from now on.
   ep_ring_error adopt(const ep_ring_buffer& buffer, Handle& from);
   ep_ring_error publish(const ep_ring_buffer* buffers, size_t count, const ep_ring_label* labels,
                         int timeout_ms, size_t* published, uint64_t* last_sequence);
-  void close() { handle_.leave(reserved_ == 0 ? Leftovers::kNone : Leftovers::kSome); }
+  void close() { handle_.leave(handle_.reserved == 0 ? Leftovers::kNone : Leftovers::kSome); }
 
  private:
   EP_ALWAYS_INLINE ep_ring_error prepare(const ep_ring_buffer& buffer, const ep_ring_label* label,
@@ -53,7 +53,6 @@ class Publisher {
   uint64_t cursor_;  // no slot before it is empty
   uint64_t published_ = 0;
   uint64_t published_at_ns_ = 0;
-  uint64_t reserved_ = 0;  // blocks that its program has
   uint64_t groups_epoch_ = UINT64_MAX;
   uint16_t group_count_ = 0;
   uint32_t groups_ = 0;  // bit i: group i was not free at that epoch

@@ -166,7 +166,9 @@ struct ep_ring_buffer {
  *
  * timeout_ms  how long to wait while the pool is exhausted by messages of lagging groups (their
  *             policies apply, as in ep_ring_publish).
- * Cost        a pop from this handle's own cache; some hundred nanoseconds when it is empty.
+ * Cost        a pop from this handle's own cache; some hundred nanoseconds when it is empty. In an
+ *             exhausted pool some microseconds at work, also with timeout 0, and a look at all of
+ *             it.
  * Errors      NO_MEMORY NO_SPACE FULL TIMEOUT FENCED INVALID. */
 int ep_ring_reserve(ep_ring_producer* producer, size_t size, int timeout_ms,
                     struct ep_ring_buffer* buffer) EP_RING_NOEXCEPT;
