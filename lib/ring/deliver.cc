@@ -16,6 +16,8 @@ constexpr uint64_t kSkippedPerLook = 64;
 constexpr uint64_t kPassBatch = 64;
 // Messages between the one that is taken and the one whose header is asked for.
 constexpr uint64_t kAhead = 6;
+// So many messages without an empty look between them.
+constexpr uint64_t kStream = 16;
 // A cache line of delivery words.
 constexpr uint64_t kDeliveriesAhead = kLineBytes / sizeof(uint64_t);
 // Acknowledged messages for which publishers are woken that wait for room.
@@ -113,7 +115,7 @@ bool Deliverer::is_for_us(uint64_t sequence, uint64_t delivery, const MessageHea
   if (header.key != 0) return membership_.rank_for(sequence, header.key) == rank_;
   if (is_returned) return true;
   if (membership_.count() <= 1 || membership_.rank_for(sequence, 0) == rank_) return true;
-  return may_steal && ring_now_ns() - header.timestamp_ns > kStealAfterNs;
+  return may_steal && looked_at_ns_ > header.timestamp_ns + kStealAfterNs;
 }
 
 // The group may have come while this message was on its way out. Who takes it out is refused from
@@ -216,6 +218,7 @@ Deliverer::Look Deliverer::look_at(uint64_t sequence, bool may_steal, Lanes& blo
 }
 
 Deliverer::Look Deliverer::look_at_skipped(ep_ring_message* message) {
+  if (skipped_ < scan_) looked_at_ns_ = ring_now_ns();
   for (uint64_t i = 0; i < kSkippedPerLook && skipped_ < scan_; ++i) {
     if (again_ >= scan_) {
       // The pass is over: what it saw of the lanes holds for what comes.
@@ -255,7 +258,12 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
     if (look == Look::kTaken) ++*count;
     // Where many were waiting others will be, too. A line that is still to be written is left to
     // who writes it.
-    streak_ = look != Look::kNothing ? streak_ + 1 : 0;
+    if (look != Look::kNothing) {
+      ++streak_;
+    } else if (streak_ != 0) {
+      last_streak_ = streak_;
+      streak_ = 0;
+    }
     if (streak_ > kAhead) {
       prefetch_to_read(&handle_.region().line(handle_.region().slot_of(scan_ + kAhead)));
     }
@@ -308,7 +316,7 @@ bool Deliverer::poll(Deadline& deadline) {
 
 ep_ring_error Deliverer::get(int timeout_ms, ep_ring_message* messages, size_t capacity,
                              size_t* count) {
-  constexpr unsigned kSpins = 300;  // some 20 us: what waking somebody takes
+  constexpr unsigned kSpins = 160;  // some 20 us: what waking somebody takes
   *count = 0;
   ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
@@ -316,7 +324,8 @@ ep_ring_error Deliverer::get(int timeout_ms, ep_ring_message* messages, size_t c
   for (;;) {
     error = try_get(messages, capacity, count);
     for (unsigned i = 0; error == EP_RING_EMPTY && timeout_ms != 0 && i < kSpins; ++i) {
-      pause_cpu();
+      // Who has caught up with a stream does not wait for an answer.
+      pause_or_yield(last_streak_ >= kStream ? kLooksAlone + i : i, deadline);
       error = try_get(messages, capacity, count);
     }
     if (error != EP_RING_EMPTY) break;

@@ -91,6 +91,7 @@ class Deliverer {
   uint64_t scan_ = 0;                    // everything before it was looked at
   uint64_t skipped_ = 0;                 // everything before it is acknowledged or with somebody
   uint64_t again_ = 0;                   // where the pass over skipped ones stands
+  uint64_t looked_at_ns_ = 0;            // when the look at skipped ones began
   uint64_t verify_until_ = 0;            // messages before it may be taken out while we claim them
   Lanes blocked_;                        // lanes of which an earlier message is with another member
   Lanes blocked_again_;                  // the same as the pass over skipped ones sees it
@@ -103,7 +104,8 @@ class Deliverer {
   uint64_t acknowledged_to_waiters_ = 0;  // since they were woken
   uint64_t redelivered_ = 0;
   uint32_t empty_looks_ = 0;
-  uint64_t streak_ = 0;  // messages seen since a look found none
+  uint64_t streak_ = 0;       // messages seen since a look found none
+  uint64_t last_streak_ = 0;  // before that
   bool corrupt_is_told_ = true;
   bool has_events_ = false;
   const bool has_slabs_;  // of its own

@@ -140,7 +140,9 @@ struct alignas(kLineBytes) RegionHeader {
   SharedU64 granules;                  // of the pool, now
   SharedU64 groups_epoch;              // counts groups that come
   alignas(kLineBytes) SharedU64 head;  // hint: nothing before it is held in a slot
+  SharedU32 head_turn;                 // turn.h: who takes messages out
   alignas(kLineBytes) SharedU64 tail;  // hint: everything before it is claimed
+  SharedU32 tail_turn;                 // the same: who publishes a batch
   // Publishers that sleep until there is room.
   alignas(kLineBytes) SharedU32 space_count;
   SharedU32 space_waiters;

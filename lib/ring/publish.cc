@@ -7,6 +7,7 @@
 #include "ring/futex.h"
 #include "ring/pause.h"
 #include "ring/prefetch.h"
+#include "ring/turn.h"
 
 namespace elasticpool {
 namespace {
@@ -14,12 +15,16 @@ namespace {
 // A publisher that waits for room looks this often, besides being woken when there is much.
 constexpr uint64_t kRoomWaitNs = 10'000'000;
 constexpr unsigned kRoomSpins = 64;  // some 5 us
-constexpr uint64_t kPassBatch = 64;  // a power of two, as the next
-// The same, while there is no stream: a few, and not the youngest.
+constexpr uint64_t kPassBatch = 64;
+// Who owes so much passes messages though another is at it, who may have been stopped.
+constexpr uint64_t kPassOverdue = 1024;
+// While there is no stream: a few, a power of two, and not the youngest.
 constexpr uint64_t kPassFew = 4;
 constexpr uint64_t kPassDistance = 64;
 // Messages that come closer than this are a stream.
 constexpr uint64_t kStreamNs = 300;
+// Looks of a batch at the one before it, some 5 us: what a batch of a hundred messages takes.
+constexpr unsigned kTurnSpins = 100;
 // Messages between the one that is published and the one whose header line is asked for.
 constexpr uint64_t kAhead = 8;
 
@@ -51,7 +56,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     // Messages that nobody is there to see stay as long as there is room elsewhere.
     if (search == Pool::Search::kFree) {
       // What it took out may be of other sizes: then the search goes on elsewhere.
-      spin_for_room(false);
+      spin_for_room(false, deadline);
       search = Pool::Search::kEverywhere;
       continue;
     }
@@ -74,9 +79,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     error = make_room(head);
     if (error == EP_RING_FULL) return error;
     if (error == EP_RING_OK) continue;
-    const uint64_t left = deadline.left_ns(kRoomWaitNs);
-    if (left == 0) return timeout_ms == 0 ? EP_RING_NO_MEMORY : EP_RING_TIMEOUT;
-    wait_for_room(left);
+    if (!wait_for_room(deadline)) return timeout_ms == 0 ? EP_RING_NO_MEMORY : EP_RING_TIMEOUT;
     search = Pool::Search::kFree;
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
   }
@@ -203,10 +206,21 @@ ep_ring_error Publisher::unattach(const BlockPlace& place, ep_ring_error error) 
 // streamed: messages of a stream that were published just now; 0: there is none.
 void Publisher::take_out_some(uint64_t streamed) {
   if (streamed != 0) {
-    handle_.reclaimer.pass(streamed < kPassBatch ? kPassBatch : streamed, false);
-  } else if (cursor_ > kPassDistance) {
+    owed_ += streamed;
+    if (owed_ < kPassBatch) return;
+    if (handle_.reclaimer.pass_in_turn(owed_, owed_ >= kPassOverdue)) owed_ = 0;
+  } else if ((cursor_ & (kPassFew - 1)) == 0 && cursor_ > kPassDistance) {
     handle_.reclaimer.pass(2 * kPassFew, false, cursor_ - kPassDistance);
   }
+}
+
+// The slots of a batch lie side by side: they are not claimed in turns with another batch.
+void Publisher::take_turn(Turn& turn) const {
+  for (unsigned i = 0; i < kTurnSpins; ++i) {
+    if (turn.take()) return;
+    pause_cpu();
+  }
+  turn.take_over();
 }
 
 void Publisher::store_tail() {
@@ -296,20 +310,28 @@ ep_ring_error Publisher::make_room(uint64_t held) {
 }
 
 // A consumer that runs is about to acknowledge something. False: it did not.
-bool Publisher::spin_for_room(bool even_unseen) {
+bool Publisher::spin_for_room(bool even_unseen, Deadline& deadline) {
+  const uint64_t held = handle_.reclaimer.head();
   for (unsigned i = 0; i < kRoomSpins; ++i) {
+    // What another takes out makes room as well.
     if (handle_.reclaimer.pass(kPassBatch, even_unseen) != 0) return true;
-    pause_cpu();
+    if (handle_.reclaimer.head() != held) return true;
+    pause_or_yield(i, deadline);
   }
   return false;
 }
 
-void Publisher::wait_for_room(uint64_t ns) {
-  if (spin_for_room(true)) return;
+// False: the time is over.
+bool Publisher::wait_for_room(Deadline& deadline) {
+  if (deadline.left_ns(1) == 0) return false;
+  if (spin_for_room(true, deadline)) return true;
   RegionHeader& header = handle_.region().header();
   const uint32_t seen = header.space_count.load_ordered();
   header.space_waiters.store_ordered(1);
-  if (handle_.reclaimer.pass(kPassBatch, true) == 0) futex_wait(header.space_count, seen, ns);
+  if (handle_.reclaimer.pass(kPassBatch, true) != 0) return true;
+  const uint64_t left = deadline.left_ns(kRoomWaitNs);
+  if (left != 0) futex_wait(header.space_count, seen, left);
+  return true;
 }
 
 ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
@@ -325,9 +347,8 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
   uint64_t keys = 0;
   const bool is_stream = count > 1 || timestamp_ns - published_at_ns_ < kStreamNs;
   published_at_ns_ = timestamp_ns;
-  // Of several publishers, who publishes the last of so many.
-  const uint64_t pass_every = is_stream ? kPassBatch : kPassFew;
-  bool is_pass_due = false;
+  Turn turn(handle_.region().header().tail_turn, handle_.member.tag);
+  if (count > 1) take_turn(turn);
   while (*published < count) {
     MessageHeader header;
     BlockPlace place;
@@ -341,30 +362,29 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
       ++*published;
       keys |= header.key;
       *last_sequence = words.word[0];
-      is_pass_due = is_pass_due || (cursor_ & (pass_every - 1)) == 0;
       continue;
     }
     if (error != EP_RING_FULL) break;
     // What is out there must be seen before we wait for room.
+    turn.give();
     store_tail();
     tell_consumers(first, *published, keys);
     error = make_room(cursor_ - handle_.region().geometry().slots);
     if (error == EP_RING_OK) continue;
     if (error != EP_RING_TIMEOUT) break;
-    const uint64_t left = deadline.left_ns(kRoomWaitNs);
     error = timeout_ms == 0 ? EP_RING_FULL : EP_RING_TIMEOUT;
-    if (left == 0) break;
-    wait_for_room(left);
+    if (!wait_for_room(deadline)) break;
     if (handle_.attend() != EP_RING_OK) error = EP_RING_FENCED;
     if (error == EP_RING_FENCED) break;
   }
+  turn.give();
   if (*published == 0) return error;
   store_tail();
   tell_consumers(first, *published, keys);
   published_ += *published;
   handle_.reserved -= *published;
   handle_.member.record->messages.store_relaxed(published_);
-  if (is_pass_due) take_out_some(is_stream ? *published : 0);
+  take_out_some(is_stream ? *published : 0);
   return *published == count ? EP_RING_OK : error;
 }
 

@@ -19,6 +19,9 @@
 
 namespace elasticpool {
 
+class Deadline;
+class Turn;
+
 class Publisher {
  public:
   Publisher(Region& region, const Member& joined);
@@ -44,14 +47,16 @@ class Publisher {
   void drop(uint32_t group, uint64_t sequence);
   void tell_consumers(uint64_t first, uint64_t count, uint64_t keys);
   void look_at_groups(uint64_t epoch);
-  bool spin_for_room(bool even_unseen);
-  void wait_for_room(uint64_t ns);
+  bool spin_for_room(bool even_unseen, Deadline& deadline);
+  bool wait_for_room(Deadline& deadline);
   void take_out_some(uint64_t streamed);
+  void take_turn(Turn& turn) const;
   void store_tail();
 
   Handle handle_;
   uint64_t cursor_;  // no slot before it is empty
   uint64_t published_ = 0;
+  uint64_t owed_ = 0;  // messages of a stream that were published, and none taken out for them yet
   uint64_t published_at_ns_ = 0;
   uint64_t groups_epoch_ = UINT64_MAX;
   uint16_t group_count_ = 0;

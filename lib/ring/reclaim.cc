@@ -5,6 +5,7 @@
 
 #include "ring/futex.h"
 #include "ring/prefetch.h"
+#include "ring/turn.h"
 
 namespace elasticpool {
 namespace {
@@ -271,6 +272,17 @@ uint64_t Reclaimer::pass(uint64_t most, bool even_unseen, uint64_t end) {
   // Publishers do not wake each other, they would only sleep and wake in turn: consumers see to it.
   if (taken != 0 && !keeps_blocks_) wake_publishers();
   return taken;
+}
+
+bool Reclaimer::pass_in_turn(uint64_t most, bool insist) {
+  Turn turn(region_.header().head_turn, member_.tag);
+  if (!turn.take()) {
+    if (!insist) return false;
+    turn.take_over();
+  }
+  pass(most, false);
+  turn.give();
+  return true;
 }
 
 void Reclaimer::cleanup_before(uint64_t sequence) {

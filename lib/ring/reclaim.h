@@ -32,6 +32,8 @@ class Reclaimer {
   // Takes out up to `most` messages from the head on, before `end`; how many. `even_unseen`: also
   // where no group is there to see them.
   uint64_t pass(uint64_t most, bool even_unseen, uint64_t end = UINT64_MAX);
+  // The same in a stream, unless somebody else is at it. False: somebody is.
+  bool pass_in_turn(uint64_t most, bool insist);
   // The oldest sequence that lies in a slot, or the next to come.
   uint64_t head() const;
 

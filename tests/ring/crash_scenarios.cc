@@ -73,7 +73,37 @@ void acknowledge(ep_ring_consumer* consumer, Journal* journal, const ep_ring_mes
   is_fine(journal, ep_ring_ack(consumer, message), EP_RING_GONE);
 }
 
-// Twice round the ring, against a group that the process serves itself.
+constexpr uint32_t kBatch = 16;
+
+void publish_batch(ep_ring_producer* producer, Journal* journal, uint32_t first_number) {
+  ep_ring_buffer batch[kBatch];
+  ep_ring_label labels[kBatch];
+  uint32_t count = 0;
+  for (; count < kBatch; ++count) {
+    const uint32_t number = first_number + count;
+    if (!is_fine(journal, ep_ring_reserve(producer, 64, 0, &batch[count]), EP_RING_NO_MEMORY)) {
+      break;
+    }
+    fill(batch[count].data, 64, number);
+    labels[count] = {number % 3, number};
+  }
+  size_t published = 0;
+  is_fine(journal, ep_ring_publish_batch(producer, batch, count, labels, 0, &published),
+          EP_RING_FULL);
+  for (size_t i = 0; i < published; ++i) journal->published[first_number + i] = 1;
+}
+
+void serve_batch(ep_ring_consumer* consumer, Journal* journal) {
+  ep_ring_message messages[kBatch];
+  size_t count = 0;
+  is_fine(journal, ep_ring_get_batch(consumer, 0, messages, kBatch, &count), EP_RING_EMPTY);
+  for (size_t i = 0; i < count; ++i) {
+    taken[messages[i].sequence] = *static_cast<const uint32_t*>(messages[i].data);
+  }
+  for (size_t i = 0; i < count; ++i) acknowledge(consumer, journal, &messages[i]);
+}
+
+// Three times round the ring, against a group that the process serves itself.
 void run_full(ep_ring* ring, Journal* journal) {
   ep_ring_producer* producer = nullptr;
   if (!is_fine(journal, ep_ring_producer_open(ring, &producer))) return;
@@ -81,16 +111,14 @@ void run_full(ep_ring* ring, Journal* journal) {
   options.group = "work";
   ep_ring_consumer* consumer = nullptr;
   if (is_fine(journal, ep_ring_consumer_open(ring, &options, &consumer))) {
-    for (uint32_t number = 1; number <= 200; ++number) {
+    for (uint32_t number = 1; number <= 120; ++number) {
       publish(producer, journal, number % 40 == 0 ? 9000 : 64, number, number % 3);
-      if (number % 5 != 0) continue;
-      ep_ring_message messages[8];
-      size_t count = 0;
-      is_fine(journal, ep_ring_get_batch(consumer, 0, messages, 8, &count), EP_RING_EMPTY);
-      for (size_t i = 0; i < count; ++i) {
-        taken[messages[i].sequence] = *static_cast<const uint32_t*>(messages[i].data);
-      }
-      for (size_t i = 0; i < count; ++i) acknowledge(consumer, journal, &messages[i]);
+      if (number % 5 == 0) serve_batch(consumer, journal);
+    }
+    // Enough of a stream that messages are taken out in turn.
+    for (uint32_t batch = 0; batch < 5; ++batch) {
+      publish_batch(producer, journal, 121 + batch * kBatch);
+      serve_batch(consumer, journal);
     }
     ep_ring_consumer_close(consumer, nullptr);
   }

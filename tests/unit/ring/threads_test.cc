@@ -36,6 +36,30 @@ void produce(Shared& shared) {
   ep_ring_producer_close(producer);
 }
 
+// A batch has keys and sizes as above.
+void produce_batches(Shared& shared) {
+  constexpr uint64_t kBatch = 25;
+  ep_ring_producer* producer = nullptr;
+  ASSERT_EQ(ep_ring_producer_open(shared.ring, &producer), EP_RING_OK);
+  for (uint64_t i = 0; i < kMessages; i += kBatch) {
+    ep_ring_buffer buffers[kBatch];
+    ep_ring_label labels[kBatch];
+    for (uint64_t j = 0; j < kBatch; ++j) {
+      const uint64_t number = i + j;
+      ASSERT_EQ(
+          ep_ring_reserve(producer, number % 50 == 0 ? 9000 : 64, EP_RING_FOREVER, &buffers[j]),
+          EP_RING_OK);
+      memset(buffers[j].data, static_cast<int>(number), buffers[j].size);
+      labels[j] = {number % 3, static_cast<uint32_t>(number)};
+    }
+    size_t published = 0;
+    ASSERT_EQ(ep_ring_publish_batch(producer, buffers, kBatch, labels, EP_RING_FOREVER, &published),
+              EP_RING_OK);
+    ASSERT_EQ(published, kBatch);
+  }
+  ep_ring_producer_close(producer);
+}
+
 void consume(Shared& shared, unsigned rejoin_every) {
   ep_ring_consumer_options options = {};
   options.group = "threads";
@@ -66,7 +90,7 @@ void consume(Shared& shared, unsigned rejoin_every) {
   ep_ring_consumer_close(consumer, nullptr);
 }
 
-TEST(RingThreads, EverythingOnceWhileConsumersComeAndGo) {
+void expect_everything_once(void (*producer)(Shared&)) {
   Shared shared;
   ep_ring_options options;
   ep_ring_options_init(&options);
@@ -75,7 +99,7 @@ TEST(RingThreads, EverythingOnceWhileConsumersComeAndGo) {
   ASSERT_EQ(ep_ring_create(nullptr, &options, &shared.ring), EP_RING_OK);
   ASSERT_EQ(ep_ring_group_create(shared.ring, "threads", nullptr), EP_RING_OK);
   std::vector<std::thread> threads;
-  for (unsigned i = 0; i < kProducers; ++i) threads.emplace_back([&] { produce(shared); });
+  for (unsigned i = 0; i < kProducers; ++i) threads.emplace_back([&] { producer(shared); });
   for (unsigned i = 0; i < kConsumers; ++i) {
     threads.emplace_back([&, i] { consume(shared, 300 + 200 * i); });
   }
@@ -87,5 +111,9 @@ TEST(RingThreads, EverythingOnceWhileConsumersComeAndGo) {
   EXPECT_EQ(ep_ring_check(shared.ring, nullptr, nullptr), 0U);
   ep_ring_detach(shared.ring);
 }
+
+TEST(RingThreads, EverythingOnceWhileConsumersComeAndGo) { expect_everything_once(produce); }
+
+TEST(RingThreads, EverythingOnceInBatches) { expect_everything_once(produce_batches); }
 
 }  // namespace
