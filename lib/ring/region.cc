@@ -20,8 +20,6 @@
 namespace elasticpool {
 namespace {
 
-constexpr uint64_t kHuge2m = uint64_t{2} << 20;
-constexpr uint64_t kHuge1g = uint64_t{1} << 30;
 constexpr uint32_t kKnownFlags = EP_RING_HUGE_2M | EP_RING_HUGE_1G | EP_RING_CHECK_PAYLOADS;
 constexpr uint32_t kLeaseMsMin = 100;
 
@@ -75,7 +73,11 @@ void Region::set_geometry() {
 }
 
 ep_ring_error Region::map(bool write_payloads) {
-  void* base = mmap(nullptr, geometry_.end, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+  const uint64_t page_bytes = page_bytes_of(fd_);
+  // Tables and payloads share such a page.
+  if (!write_payloads && page_bytes > kPayloadAlignBytes) return EP_RING_INVALID;
+  mapped_bytes_ = round_up(geometry_.end, page_bytes);
+  void* base = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
   if (base == MAP_FAILED) return EP_RING_SYSTEM;
   base_ = static_cast<unsigned char*>(base);
   payloads_ = base_ + geometry_.payloads;
@@ -89,7 +91,7 @@ ep_ring_error Region::map(bool write_payloads) {
              at<BlockEntry>(geometry_.granule_entries),
              at<SharedU32>(geometry_.granule_info),
              at<BlockEntry>(geometry_.block_entries)};
-  const uint64_t bytes = geometry_.end - geometry_.payloads;
+  const uint64_t bytes = mapped_bytes_ - geometry_.payloads;
   if (!write_payloads && mprotect(payloads_, bytes, PROT_READ) != 0) return EP_RING_SYSTEM;
   may_write_payloads_ = write_payloads;
   // Where there is none, small pages do.
@@ -141,10 +143,8 @@ ep_ring_error Region::lay_out(const char* name, const ep_ring_options& options) 
 ep_ring_error Region::make(const char* name, const ep_ring_options& options) {
   config_ = make_config(name, options);
   set_geometry();
-  uint64_t huge_bytes = (options.flags & EP_RING_HUGE_2M) != 0 ? kHuge2m : 0;
-  if ((options.flags & EP_RING_HUGE_1G) != 0) huge_bytes = kHuge1g;
   RegionFile file;
-  ep_ring_error error = make_region_file(name, options.mode, geometry_.end, huge_bytes, &file);
+  ep_ring_error error = make_region_file(name, options.mode, geometry_.end, options.flags, &file);
   fd_ = file.fd;
   is_backed_whole_ = file.is_huge;
   if (error == EP_RING_OK) error = mark_attached(fd_);
@@ -281,7 +281,7 @@ ep_ring_error Region::remove_alone(const char* name) const {
 }
 
 void Region::close(Region* region) {
-  if (region->base_ != nullptr) munmap(region->base_, region->geometry_.end);
+  if (region->base_ != nullptr) munmap(region->base_, region->mapped_bytes_);
   if (region->fd_ >= 0) ::close(region->fd_);
   free(region->name_);
   region->~Region();

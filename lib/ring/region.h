@@ -127,6 +127,7 @@ class Region {
   };
   Tables tables_{};
   unsigned char* base_ = nullptr;
+  uint64_t mapped_bytes_ = 0;
   unsigned char* payloads_ = nullptr;  // a second mapping where they are read-only
   int fd_ = -1;
   char* name_ = nullptr;

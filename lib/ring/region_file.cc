@@ -2,9 +2,11 @@
 #include "ring/region_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,24 +32,41 @@ struct flock lock_of(short type) {
 
 bool is_taken_by_others() { return errno == EAGAIN || errno == EACCES; }
 
-ep_ring_error make_memfd(uint64_t bytes, uint64_t huge_bytes, RegionFile* file) {
+// The kernel's pool of pages of that size must hold all of it. -1: it does not.
+int make_huge_memfd(uint64_t bytes, uint64_t page_bytes, unsigned page_flag) {
+  const int fd = memfd_create("elasticpool-ring",
+                              MFD_CLOEXEC | MFD_ALLOW_SEALING | unsigned{MFD_HUGETLB} | page_flag);
+  if (fd < 0) return -1;
+  const auto whole = static_cast<off_t>((bytes + page_bytes - 1) / page_bytes * page_bytes);
+  if (ftruncate(fd, whole) == 0 && fallocate(fd, 0, 0, whole) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+ep_ring_error make_memfd(uint64_t bytes, uint32_t flags, RegionFile* file) {
   file->has_name = true;
-  if (huge_bytes != 0) {
-    const unsigned size_flag =
-        huge_bytes == uint64_t{1} << 30 ? unsigned{MFD_HUGE_1GB} : unsigned{MFD_HUGE_2MB};
-    file->fd = memfd_create("elasticpool-ring",
-                            MFD_CLOEXEC | MFD_ALLOW_SEALING | unsigned{MFD_HUGETLB} | size_flag);
-    // The pool of huge pages must hold all of it, or small pages do.
-    const auto whole = static_cast<off_t>((bytes + huge_bytes - 1) / huge_bytes * huge_bytes);
-    if (file->fd >= 0 && ftruncate(file->fd, whole) == 0 && fallocate(file->fd, 0, 0, whole) == 0) {
-      file->is_huge = true;
-      return EP_RING_OK;
-    }
-    if (file->fd >= 0) close(file->fd);
+  file->fd = -1;
+  if ((flags & EP_RING_HUGE_1G) != 0) {
+    file->fd = make_huge_memfd(bytes, uint64_t{1} << 30, MFD_HUGE_1GB);
   }
+  if (file->fd < 0 && (flags & EP_RING_HUGE_2M) != 0) {
+    file->fd = make_huge_memfd(bytes, uint64_t{2} << 20, MFD_HUGE_2MB);
+  }
+  file->is_huge = file->fd >= 0;
+  if (file->is_huge) return EP_RING_OK;
   file->fd = memfd_create("elasticpool-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   return file->fd < 0 ? EP_RING_SYSTEM : EP_RING_OK;
 }
+
+}  // namespace
+
+uint64_t page_bytes_of(int fd) {
+  struct statfs file_system {};
+  if (fstatfs(fd, &file_system) != 0 || file_system.f_type != HUGETLBFS_MAGIC) return 4096;
+  return static_cast<uint64_t>(file_system.f_bsize);
+}
+
+namespace {
 
 // In the folder of `path`, without a name where the file system knows that.
 ep_ring_error make_named(const char* path, uint32_t mode, RegionFile* file) {
@@ -97,11 +116,11 @@ ep_ring_error region_path(const char* name, char (&path)[kPathBytes]) {
   return length > 0 && static_cast<size_t>(length) < kPathBytes ? EP_RING_OK : EP_RING_INVALID;
 }
 
-ep_ring_error make_region_file(const char* name, uint32_t mode, uint64_t bytes, uint64_t huge_bytes,
+ep_ring_error make_region_file(const char* name, uint32_t mode, uint64_t bytes, uint32_t flags,
                                RegionFile* file) {
   ep_ring_error error = EP_RING_OK;
   if (name == nullptr) {
-    error = make_memfd(bytes, huge_bytes, file);
+    error = make_memfd(bytes, flags, file);
   } else {
     char path[kPathBytes];
     error = region_path(name, path);

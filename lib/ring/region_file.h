@@ -25,9 +25,11 @@ struct RegionFile {
   bool has_name = false;  // false: link_region_file() gives it its name when it is finished
   bool is_huge = false;
 };
-// A new file of `bytes`; huge_bytes: of a page, or 0.
-ep_ring_error make_region_file(const char* name, uint32_t mode, uint64_t bytes, uint64_t huge_bytes,
+// A new file of `bytes`; of `flags` the wishes for huge pages count, where it has no name.
+ep_ring_error make_region_file(const char* name, uint32_t mode, uint64_t bytes, uint32_t flags,
                                RegionFile* file);
+// What mappings of the file are made of: a huge page where it lies on the kernel's pool of those.
+uint64_t page_bytes_of(int fd);
 ep_ring_error link_region_file(const char* name, const RegionFile& file);
 
 // Who is attached holds a read lock on the file, which the kernel takes back with its last

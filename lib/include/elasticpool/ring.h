@@ -84,7 +84,7 @@ typedef struct ep_ring ep_ring;
 
 enum ep_ring_flags {
   EP_RING_HUGE_2M = 1,           /* of 2 MiB pages where they can be had, else of small ones */
-  EP_RING_HUGE_1G = 2,           /* the same with 1 GiB */
+  EP_RING_HUGE_1G = 2,           /* the same with 1 GiB; both: what can be had of the two */
   EP_RING_CHECK_PAYLOADS = 4,    /* a CRC32C of every payload is stored and checked at delivery */
   EP_RING_READ_ONLY_PAYLOADS = 8 /* for attach: this process may not write payloads, so it can have
                                     consumers but no producers */
@@ -113,11 +113,12 @@ void ep_ring_options_init(struct ep_ring_options* options) EP_RING_NOEXCEPT;
 int ep_ring_create(const char* name, const struct ep_ring_options* options,
                    ep_ring** ring) EP_RING_NOEXCEPT;
 
-/* Attaches to a region that another process created. flags: EP_RING_READ_ONLY_PAYLOADS or 0.
+/* Attaches to a region that another process created. flags: EP_RING_READ_ONLY_PAYLOADS or 0; on
+ * pages of 1 GiB payloads cannot be protected by themselves, and that flag is INVALID.
  * A region whose processes are all dead is brought in order first; a file region after a power cut
  * is brought back to the last durable checkpoint, or refused.
- * Errors  MISSING DENIED FOREIGN VERSION TRUNCATED CORRUPT UNFINISHED SYSTEM, BUSY: it is being
- *         removed. */
+ * Errors  INVALID MISSING DENIED FOREIGN VERSION TRUNCATED CORRUPT UNFINISHED SYSTEM, BUSY: it is
+ *         being removed. */
 int ep_ring_attach(const char* name, uint32_t flags, ep_ring** ring) EP_RING_NOEXCEPT;
 /* The same for a descriptor, of which it keeps a duplicate. */
 int ep_ring_attach_fd(int fd, uint32_t flags, ep_ring** ring) EP_RING_NOEXCEPT;
