@@ -8,6 +8,7 @@
 #include "ring/deliver.h"
 #include "ring/event_thread.h"
 #include "ring/inspect.h"
+#include "ring/join_group.h"
 #include "ring/publish.h"
 #include "ring/region.h"
 #include "ring/region_file.h"
@@ -229,29 +230,6 @@ EP_EXPORT int ep_ring_group_remove(ep_ring* ring, const char* name) noexcept {
 
 namespace {
 
-ep_ring_error join_group(Region& region, const ep_ring_consumer_options& options, Member* member,
-                         uint32_t* group) {
-  const elasticpool::NameText group_name = name_text(options.group);
-  *group = elasticpool::find_group(region, group_name);
-  if (*group == kGroupsMax) {
-    const ep_ring_error error = with_place(region, [&](Member& creator, Pool&) {
-      return elasticpool::create_group(creator, group_name, options.group_options, group);
-    });
-    if (error != EP_RING_OK && error != EP_RING_EXISTS) return error;
-  }
-  MemberName name;
-  name.name = name_text(options.name);
-  name.group = *group;
-  name.group_generation = elasticpool::group_generation(region.group(*group).state.load_acquire());
-  ep_ring_error error = EP_RING_MISSING;
-  if (options.name != nullptr) error = elasticpool::rejoin(region, name, member);
-  if (error == EP_RING_MISSING) error = elasticpool::join(region, 0, kConsumersMax, name, member);
-  if (error != EP_RING_OK) return error;
-  region.group(*group).members.set_bits(elasticpool::holder_bit(member->tag));
-  elasticpool::stir_group(region, *group);
-  return EP_RING_OK;
-}
-
 elasticpool::Tag find_consumer(const Region& region, uint32_t group, const char* name) {
   if (!is_name(name)) return elasticpool::kNobody;
   for (uint32_t place = 0; place < kConsumersMax; ++place) {
@@ -276,7 +254,7 @@ EP_EXPORT int ep_ring_consumer_open(ep_ring* ring, const struct ep_ring_consumer
   }
   Member member;
   uint32_t group = 0;
-  const ep_ring_error error = join_group(region, *options, &member, &group);
+  const ep_ring_error error = elasticpool::join_group(region, *options, &member, &group);
   if (error != EP_RING_OK) return error;
   *consumer = make<ep_ring_consumer>(region, member, group, options->private_bytes);
   if (*consumer != nullptr) return EP_RING_OK;

@@ -69,15 +69,31 @@ bool settle(const Member& creator, uint32_t index, uint64_t joining,
 
 }  // namespace
 
-uint32_t find_group(const Region& region, const NameText& name) {
+uint32_t find_group(const Region& region, const NameText& name, uint64_t* word) {
   for (uint32_t i = 0; i < kGroupsMax; ++i) {
     const GroupRecord& group = region.group(i);
-    if (group_state(group.state.load_acquire()) == GroupState::kActive &&
-        group.name.get() == name) {
-      return i;
-    }
+    const uint64_t found = group.state.load_acquire();
+    if (group_state(found) != GroupState::kActive || !(group.name.get() == name)) continue;
+    if (word != nullptr) *word = found;
+    return i;
   }
   return kGroupsMax;
+}
+
+bool enter_group(const Member& member, uint32_t index, uint64_t word) {
+  GroupRecord& group = member.region->group(index);
+  group.members.set_bits(holder_bit(member.tag));
+  // Then the state's word: who removes the group reads it before he looks for members, and is
+  // refused.
+  for (uint32_t i = 0; i < kMembersMax; ++i) {
+    const uint64_t now = group.state.load_ordered();
+    if (!is_same_group(now, word)) break;
+    if (!group.state.change(now, joined_word(now))) continue;
+    stir_group(*member.region, index);
+    return true;
+  }
+  group.members.clear_bits(holder_bit(member.tag));
+  return false;
 }
 
 ep_ring_error create_group(Member& creator, const NameText& name,
@@ -107,25 +123,18 @@ ep_ring_error create_group(Member& creator, const NameText& name,
 }
 
 ep_ring_error remove_group(Region& region, const NameText& name) {
-  const uint32_t index = find_group(region, name);
+  uint64_t word = 0;
+  const uint32_t index = find_group(region, name, &word);
   if (index == kGroupsMax) return EP_RING_MISSING;
   GroupRecord& group = region.group(index);
   if (group.members.load_ordered() != 0) return EP_RING_BUSY;
-  const uint64_t word = group.state.load_acquire();
-  if (group_state(word) != GroupState::kActive) return EP_RING_MISSING;
-  // Its dormant consumers hold nothing any more; their places are free for others.
-  for (uint32_t place = 0; place < kConsumersMax; ++place) {
-    MemberRecord& record = region.member(place);
-    const uint64_t state = record.state.load_acquire();
-    if (member_state(state) != MemberState::kDormant || record.group.load_relaxed() != index) {
-      continue;
-    }
-    record.checkpoint.store_relaxed(kNoCheckpoint);
-    record.state.change(state, with_state(state, MemberState::kFree));
+  const uint64_t removed = group_word(GroupState::kFree, group_generation(word));
+  if (!group.state.change(word, removed)) {
+    // Somebody joined, or removed it.
+    return is_same_group(group.state.load_ordered(), word) ? EP_RING_BUSY : EP_RING_MISSING;
   }
-  const bool is_removed =
-      group.state.change(word, group_word(GroupState::kFree, group_generation(word)));
-  return is_removed ? EP_RING_OK : EP_RING_MISSING;
+  free_orphans(region);
+  return EP_RING_OK;
 }
 
 void stir_group(Region& region, uint32_t index) {

@@ -59,11 +59,15 @@ class Membership {
   uint32_t count_;
 };
 
-// The active group of that name; kGroupsMax: there is none.
-uint32_t find_group(const Region& region, const NameText& name);
+// The active group of that name; kGroupsMax: there is none. `word`: the group's, from before its
+// name was read.
+uint32_t find_group(const Region& region, const NameText& name, uint64_t* word = nullptr);
 // Errors  EXISTS BUSY NO_SPACE SYSTEM. On EXISTS *index is that group.
 ep_ring_error create_group(Member& creator, const NameText& name,
                            const ep_ring_group_options& options, uint32_t* index);
+// The member takes part in the group that had this word, and its consumers look at everything
+// again. False: it was removed meanwhile.
+bool enter_group(const Member& member, uint32_t index, uint64_t word);
 // Errors  MISSING BUSY.
 ep_ring_error remove_group(Region& region, const NameText& name);
 // Its consumers look at everything again, those that sleep too.

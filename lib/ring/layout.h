@@ -24,7 +24,7 @@
 namespace elasticpool {
 
 inline constexpr uint64_t kRegionMagic = 0x31474E4952504545;  // "EEPRING1", as bytes in memory
-inline constexpr uint32_t kRegionVersion = 1;
+inline constexpr uint32_t kRegionVersion = 2;
 inline constexpr uint64_t kFirstSequence = 1;
 
 inline constexpr uint32_t kConsumersMax = kHoldersMax;
@@ -112,7 +112,7 @@ static_assert(sizeof(MemberRecord) == 4 * kLineBytes);
 // kAbandoned: its creator was fenced while it joined, and may still be writing.
 enum class GroupState : uint32_t { kFree = 0, kJoining = 1, kActive = 2, kAbandoned = 3 };
 struct alignas(kLineBytes) GroupRecord {
-  SharedU64 state;  // state << 32 | generation
+  SharedU64 state;  // group_word()
   SharedU32 policy;
   SharedU32 creator;  // tag of the member that fills it in
   SharedU64 start_sequence;
@@ -126,13 +126,23 @@ struct alignas(kLineBytes) GroupRecord {
   SharedU64 redeliveries;
 };
 static_assert(sizeof(GroupRecord) == 4 * kLineBytes);
+// state 4 | joins 28 | generation 32. Joins are counted, so that who removes the group is refused
+// where somebody joined since he saw it empty.
 constexpr uint64_t group_word(GroupState state, uint32_t generation) {
-  return uint64_t{static_cast<uint32_t>(state)} << 32 | generation;
+  return uint64_t{static_cast<uint32_t>(state)} << 60 | generation;
 }
 constexpr GroupState group_state(uint64_t word) {
-  return GroupState{static_cast<uint32_t>(word >> 32)};
+  return GroupState{static_cast<uint32_t>(word >> 60)};
 }
 constexpr uint32_t group_generation(uint64_t word) { return static_cast<uint32_t>(word); }
+inline constexpr uint64_t kGroupJoin = uint64_t{1} << 32;
+inline constexpr uint64_t kGroupJoins = 0xFFFFFFF * kGroupJoin;
+constexpr uint64_t joined_word(uint64_t word) {
+  return (word & ~kGroupJoins) | ((word + kGroupJoin) & kGroupJoins);
+}
+constexpr bool is_same_group(uint64_t word, uint64_t other) {
+  return ((word ^ other) & ~kGroupJoins) == 0;
+}
 
 struct alignas(kLineBytes) RegionHeader {
   RegionConfig config;

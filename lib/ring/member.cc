@@ -59,6 +59,8 @@ uint64_t ring_now_coarse_ns() { return read_clock(CLOCK_MONOTONIC_COARSE); }
 ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberName& name,
                    Member* member) {
   const ProcessIdentity self = own_identity();
+  // Who removed a group may have died before he freed those.
+  if (first < kConsumersMax) free_orphans(region);
   for (uint32_t place = first; place < end; ++place) {
     MemberRecord& record = region.member(place);
     const uint64_t word = record.state.load_acquire();
@@ -101,6 +103,21 @@ ep_ring_error rejoin(Region& region, const MemberName& name, Member* member) {
     return record.state.change(joining, member->live_word) ? EP_RING_OK : EP_RING_FENCED;
   }
   return EP_RING_MISSING;
+}
+
+void free_orphans(Region& region) {
+  for (uint32_t place = 0; place < kConsumersMax; ++place) {
+    MemberRecord& record = region.member(place);
+    const uint64_t word = record.state.load_acquire();
+    if (member_state(word) != MemberState::kDormant) continue;
+    const uint32_t index = record.group.load_relaxed();
+    const uint32_t generation = record.group_generation.load_relaxed();
+    if (index < kGroupsMax && is_same_group(region.group(index).state.load_ordered(),
+                                            group_word(GroupState::kActive, generation))) {
+      continue;
+    }
+    record.state.change(word, with_state(word, MemberState::kFree));
+  }
 }
 
 bool is_member_gone(const Region& region, uint32_t place, uint64_t state_word) {

@@ -52,6 +52,9 @@ ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberNam
 // EXISTS: a live consumer has the name.
 ep_ring_error rejoin(Region& region, const MemberName& name, Member* member);
 
+// Consumers that are dormant in groups that are gone hold nothing any more: their places are free.
+void free_orphans(Region& region);
+
 // The tag that a place's word stands for now.
 inline Tag tag_at(uint32_t place, uint64_t state_word) {
   return make_tag(place, member_generation(state_word));

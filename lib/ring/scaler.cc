@@ -37,7 +37,7 @@ Scaler::Scaler(Region& region, const char* group, const ep_ring_starter& starter
 
 bool Scaler::is_group_there() const {
   return group_index_ != kGroupsMax &&
-         region_.group(group_index_).state.load_acquire() == group_word_;
+         is_same_group(region_.group(group_index_).state.load_acquire(), group_word_);
 }
 
 uint32_t Scaler::wanted() const {

@@ -248,8 +248,11 @@ int run_malformed() {
     expect(path, {good.begin(), good.begin() + static_cast<long>(length)}, EP_RING_TRUNCATED);
   }
   for (size_t at = 0; at < 8; ++at, ++files) expect(path, with(at, 'x'), EP_RING_FOREIGN);
-  expect(path, with(8, 2), EP_RING_VERSION);
-  ++files;
+  for (const uint32_t version :
+       {elasticpool::kRegionVersion - 1, elasticpool::kRegionVersion + 1}) {
+    expect(path, with(8, static_cast<char>(version)), EP_RING_VERSION);
+    ++files;
+  }
   // Every byte of the configuration, and after them whatever lies in the tables.
   for (size_t at = 12; at < kConfigBytes; ++at, ++files) {
     expect(path, with(at, static_cast<char>(good[at] + 1)), EP_RING_CORRUPT);

@@ -86,6 +86,16 @@ class ScaleOrder : public ::testing::Test {
     EXPECT_EQ(ep_ring_check(ring, print_fault, nullptr), 0U) << when;
     ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
   }
+  // A consumer gets what is published from now on; then it leaves, and its group goes.
+  void expect_served(ep_ring_consumer* consumer, const std::string& when) {
+    publish(0);
+    ep_ring_message message;
+    EXPECT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK) << when;
+    EXPECT_EQ(ep_ring_ack(consumer, &message), EP_RING_OK) << when;
+    ep_ring_consumer_close(consumer, nullptr);
+    EXPECT_EQ(ep_ring_group_remove(ring, "g"), EP_RING_OK) << when;
+    expect_empty(when);
+  }
   // A key that is for the member of that rank of so many.
   static uint64_t key_for(uint32_t rank, uint32_t members) {
     const Membership membership((uint64_t{1} << members) - 1);
@@ -376,6 +386,48 @@ TEST(Sharing, LanesAreDealtOutEvenly) {
     }
     const auto [least, most] = std::minmax_element(lanes.begin(), lanes.end());
     ASSERT_LE(*most - *least, 1U) << members << " members";
+  }
+}
+
+// A group goes, or goes and another takes its record, in the middle of joining it: who joined is in
+// a group of that name all the same.
+TEST_F(ScaleOrder, AGroupIsRemovedWhileSomebodyJoins) {
+  for (const bool is_replaced : {false, true}) {
+    bool is_over = false;
+    for (uint32_t step = 1; !is_over; ++step) {
+      ASSERT_EQ(ep_ring_group_create(ring, "g", nullptr), EP_RING_OK);
+      std::function<void()> remove = [&] {
+        if (ep_ring_group_remove(ring, "g") != EP_RING_OK || !is_replaced) return;
+        ASSERT_EQ(ep_ring_group_create(ring, "other", nullptr), EP_RING_OK);
+      };
+      in_between = &remove;
+      steps_left = step;
+      ep_ring_consumer* consumer = join("a");
+      is_over = in_between != nullptr;
+      in_between = nullptr;
+      expect_served(consumer, "joined, step " + std::to_string(step));
+      ep_ring_group_remove(ring, "other");
+    }
+  }
+}
+
+// The other way round.
+TEST_F(ScaleOrder, SomebodyJoinsWhileTheGroupIsRemoved) {
+  bool is_over = false;
+  for (uint32_t step = 1; !is_over; ++step) {
+    ASSERT_EQ(ep_ring_group_create(ring, "g", nullptr), EP_RING_OK);
+    ep_ring_consumer* consumer = nullptr;
+    std::function<void()> join_it = [&] { consumer = join("a"); };
+    in_between = &join_it;
+    steps_left = step;
+    const int error = ep_ring_group_remove(ring, "g");
+    is_over = in_between != nullptr;
+    in_between = nullptr;
+    if (is_over) {
+      EXPECT_EQ(error, EP_RING_OK);
+      break;
+    }
+    expect_served(consumer, "removed, step " + std::to_string(step));
   }
 }
 
