@@ -48,6 +48,8 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_index_(group),
       group_(region.group(group)),
       epoch_(group_.epoch.load_ordered() - 1),
+      taken_away_at_begin_(group_.taken_away.load_ordered()),
+      taken_away_(taken_away_at_begin_),
       has_slabs_(private_bytes != 0) {
   verify_until_ = first_to_come(region);
 }
@@ -75,7 +77,7 @@ Deliverer::Look Deliverer::look_without_line(uint64_t sequence, uint64_t line_se
   }
   const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
   const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
-  if (ahead > 0) return Look::kPassed;
+  if (ahead > 0) return Look::kLapped;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Look::kNothing;
   // Its publisher, or who helps that, is about to write it.
   if (slot_state(word) == SlotState::kClaimed && !is_at_work(region, slot_tag(word))) {
@@ -159,6 +161,9 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Hea
               header.tag, header.producer,   deliveries, header.block};
   ++delivered_;
   if (EP_UNLIKELY(deliveries > 1)) {
+    if (held_.state(sequence) == HeldBlocks::State::kOutOfWork) {
+      held_.set_state(sequence, HeldBlocks::State::kInWork);
+    }
     ++redelivered_;
     handle_.member.record->redelivered.store_relaxed(redelivered_);
     group_.redeliveries.add(1);
@@ -236,6 +241,21 @@ Deliverer::Look Deliverer::look_at_skipped(ep_ring_message* message) {
   return Look::kNothing;
 }
 
+// Later messages have the slots of what is next for us: that was dropped, laps of it perhaps.
+void Deliverer::catch_up() {
+  const Region& region = handle_.region();
+  const uint64_t head = region.header().head.load_ordered();
+  // A hint: not to be believed where its slot says otherwise.
+  if (head <= scan_ ||
+      slot_lap(region.slot_word(region.slot_of(head)).load_ordered()) != region.lap_of(head)) {
+    return;
+  }
+  scan_ = head;
+  if (skipped_ < head) skipped_ = head;
+  if (again_ < head) again_ = head;
+  blocked_ = Lanes{};
+}
+
 ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, size_t* count) {
   const uint32_t epoch = group_.epoch.load_acquire();
   if (EP_UNLIKELY(epoch != epoch_)) {
@@ -246,9 +266,16 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
     start_over(epoch);
   }
   // Once round the ring: more only where words are not right.
-  const uint64_t end = scan_ + handle_.region().geometry().slots;
+  uint64_t end = scan_ + handle_.region().geometry().slots;
+  bool has_caught_up = false;
   while (*count < capacity && scan_ <= end) {
     Look look = look_at(scan_, false, blocked_, messages + *count);
+    if (EP_UNLIKELY(look == Look::kLapped) && !has_caught_up) {
+      has_caught_up = true;
+      catch_up();
+      end = scan_ + handle_.region().geometry().slots;
+      continue;
+    }
     if (look != Look::kNothing) {
       if (look != Look::kSkipped && skipped_ == scan_) ++skipped_;
       ++scan_;
@@ -300,6 +327,7 @@ void Deliverer::sleep(uint64_t ns) {
 // Who has nothing to do for long takes out what all have passed. Not at once: publishers do that as
 // they go, and keep the blocks at hand.
 bool Deliverer::poll(Deadline& deadline) {
+  if (EP_UNLIKELY(loose_count_ != 0)) let_go_loose();
   const uint64_t left = deadline.left_ns(kWatchIntervalNs);
   const uint32_t passes = empty_looks_ / kLooksPerPass;
   empty_looks_ += left != 0 ? kLooksPerPass / 2 : 1;
@@ -363,7 +391,9 @@ ep_ring_error Deliverer::ack(const ep_ring_message& message) {
   const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
   const uint64_t acked = delivery_word(DeliveryState::kAcked, handle_.member.tag, lap,
                                        message.deliveries & kDeliveriesMax);
-  if (!delivery(message.sequence).change(claimed, acked)) return EP_RING_GONE;
+  const bool is_ours = delivery(message.sequence).change(claimed, acked);
+  if (EP_UNLIKELY(may_have_bit(message.sequence))) give_up(message.sequence, message.block);
+  if (!is_ours) return EP_RING_GONE;
   handle_.member.record->acknowledged.store_relaxed(++acknowledged_);
   // After the change: a publisher says that it waits before it looks at our word for the last time.
   if (EP_UNLIKELY(region.header().space_waiters.load_ordered() != 0)) acknowledged_to_waiter();
@@ -377,67 +407,10 @@ ep_ring_error Deliverer::release(const ep_ring_message& message, Tag to) {
   const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
   const uint64_t returned =
       delivery_word(DeliveryState::kReturned, to, lap, message.deliveries & kDeliveriesMax);
-  if (!delivery(message.sequence).change(claimed, returned)) return EP_RING_GONE;
+  const bool is_ours = delivery(message.sequence).change(claimed, returned);
+  if (EP_UNLIKELY(may_have_bit(message.sequence))) give_up(message.sequence, message.block);
+  if (!is_ours) return EP_RING_GONE;
   stir_group(handle_.region(), group_index_);
-  return EP_RING_OK;
-}
-
-ep_ring_error Deliverer::hold(const ep_ring_message& message) {
-  const ep_ring_error error = handle_.attend();
-  if (error != EP_RING_OK) return error;
-  const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
-  BlockPlace place;
-  if (!handle_.pool.find(message.block, &place)) return EP_RING_GONE;
-  for (;;) {
-    // With us, so its block stays; from then on the bit keeps it.
-    if (delivery(message.sequence).load_ordered() != claimed) return EP_RING_GONE;
-    const uint64_t word = place.entry->holders.load_ordered();
-    if (!is_held_as(word, message.sequence)) return EP_RING_GONE;
-    const uint64_t bit = holder_bit(handle_.member.tag);
-    if ((word & bit) != 0) return EP_RING_OK;
-    if (place.entry->holders.change(word, word | bit)) break;
-  }
-  if (held_count_ < kHeldKnown) held_[held_count_] = message.block;
-  if (held_count_ <= kHeldKnown) ++held_count_;
-  return EP_RING_OK;
-}
-
-void Deliverer::forget_held(uint32_t block) {
-  // Once there were too many nobody knows which are left.
-  if (held_count_ > kHeldKnown) return;
-  for (uint32_t i = 0; i < held_count_; ++i) {
-    if (held_[i] != block) continue;
-    held_[i] = held_[--held_count_];
-    return;
-  }
-}
-
-// False: there may be more.
-bool Deliverer::unhold_all() {
-  if (held_count_ > kHeldKnown) return false;
-  const uint64_t bit = holder_bit(handle_.member.tag);
-  for (uint32_t i = 0; i < held_count_; ++i) {
-    BlockPlace place;
-    if (!handle_.pool.find(held_[i], &place)) return false;
-    place.entry->holders.clear_bits(bit);
-    handle_.reclaimer.free_if_unheld(held_[i], place);
-  }
-  return true;
-}
-
-ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
-  const ep_ring_error error = handle_.attend();
-  if (error != EP_RING_OK) return error;
-  const uint64_t bit = holder_bit(handle_.member.tag);
-  BlockPlace place;
-  if (!handle_.pool.find(message.block, &place)) return EP_RING_GONE;
-  for (;;) {
-    const uint64_t word = place.entry->holders.load_ordered();
-    if (!is_held_as(word, message.sequence) || (word & bit) == 0) return EP_RING_GONE;
-    if (place.entry->holders.change(word, word & ~bit)) break;
-  }
-  forget_held(message.block);
-  handle_.reclaimer.free_if_unheld(message.block, place);
   return EP_RING_OK;
 }
 
@@ -519,8 +492,8 @@ ep_ring_error Deliverer::renew() {
 void Deliverer::close(Tag to) {
   handle_.member.record->checkpoint.store_release(kNoCheckpoint);
   if (handle_.member.is_live()) return_messages(0, false, to);
-  const bool has_none =
-      !has_slabs_ && handle_.reserved == 0 && handle_.member.is_live() && unhold_all();
+  const bool has_none = !has_slabs_ && handle_.reserved == 0 && handle_.member.is_live() &&
+                        group_.taken_away.load_ordered() == taken_away_at_begin_ && unhold_all();
   handle_.leave(has_none ? Leftovers::kNone : Leftovers::kSome);
 }
 

@@ -18,6 +18,7 @@
 
 #include "ring/deadline.h"
 #include "ring/handle.h"
+#include "ring/held_blocks.h"
 
 namespace elasticpool {
 
@@ -46,15 +47,21 @@ class Deliverer {
 
  private:
   static constexpr uint32_t kLanes = Membership::kLanes;
-  static constexpr uint32_t kHeldKnown = 64;
   struct Lanes {
     uint64_t bits[kLanes / 64] = {};
     bool has(uint32_t lane) const { return (bits[lane / 64] >> (lane % 64) & 1) != 0; }
     void add(uint32_t lane) { bits[lane / 64] |= uint64_t{1} << (lane % 64); }
   };
-  enum class Look { kNothing, kTaken, kPassed, kSkipped, kCorrupt };
+  // Given up, and our bit may still come.
+  static constexpr uint32_t kLooseMax = 16;
+  struct Loose {
+    uint64_t sequence;
+    uint32_t block;
+  };
+  enum class Look { kNothing, kTaken, kPassed, kLapped, kSkipped, kCorrupt };
 
   void start_over(uint32_t epoch);
+  void catch_up();
   ep_ring_error try_get(ep_ring_message* messages, size_t capacity, size_t* count);
   Look look_at(uint64_t sequence, bool may_steal, Lanes& blocked, ep_ring_message* message);
   Look look_without_line(uint64_t sequence, uint64_t line_sequence);
@@ -79,7 +86,16 @@ class Deliverer {
                          handle_.region().lap_of(sequence), deliveries);
   }
   void return_messages(uint64_t after, bool acknowledged_too, Tag to);
-  void forget_held(uint32_t block);
+  // Whether our holder's bit may be set for it.
+  bool may_have_bit(uint64_t sequence) const {
+    return !held_.is_empty() || group_.taken_away.load_ordered() != taken_away_ ||
+           sequence < taken_until_;
+  }
+  void give_up(uint64_t sequence, uint32_t block);
+  void let_go(const Loose& message);
+  void let_go_loose();
+  bool end_hold_of(const Loose& message);
+  bool is_taken_away(uint64_t sequence);
   bool unhold_all();
 
   Handle handle_;
@@ -97,8 +113,12 @@ class Deliverer {
   Lanes blocked_again_;                  // the same as the pass over skipped ones sees it
   uint64_t claimed_first_ = UINT64_MAX;  // all that bears our tag is from here on
   uint64_t claimed_end_ = 0;             // and before this
-  uint32_t held_count_ = 0;              // of blocks held by us; over kHeldKnown: of some
-  uint32_t held_[kHeldKnown];
+  const uint64_t taken_away_at_begin_;   // the group's count
+  uint64_t taken_away_;                  // the group's count when we last saw it change
+  uint64_t taken_until_ = 0;             // messages before it may be among those
+  HeldBlocks held_;
+  uint32_t loose_count_ = 0;
+  Loose loose_[kLooseMax];
   uint64_t delivered_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t acknowledged_to_waiters_ = 0;  // since they were woken

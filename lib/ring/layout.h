@@ -95,7 +95,7 @@ struct alignas(kLineBytes) MemberRecord {
   SharedU64 helping;         // sequence whose header line it writes for another; 0: none
   SharedU32 emptying_block;  // which it frees when it has emptied the slot of the next
   SharedU64 emptying;
-  SharedU32 sweeping;  // place that it sweeps, plus 1: nobody takes that meanwhile
+  SharedU32 sweeping;  // place that it sweeps or takes a message from, plus 1: nobody takes that
   SharedU64 messages;
   SharedU64 acknowledged;
   SharedU64 redelivered;
@@ -124,6 +124,7 @@ struct alignas(kLineBytes) GroupRecord {
   alignas(kLineBytes) SharedU64 sleepers;  // the same, of those that sleep
   alignas(kLineBytes) SharedU64 dropped;
   SharedU64 redeliveries;
+  SharedU64 taken_away;  // counts messages dropped under a consumer's hands, or about to be
 };
 static_assert(sizeof(GroupRecord) == 4 * kLineBytes);
 // state 4 | joins 28 | generation 32. Joins are counted, so that who removes the group is refused

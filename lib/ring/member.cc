@@ -39,8 +39,9 @@ bool has_name(const MemberRecord& record, const MemberName& name) {
          record.name.get() == name.name;
 }
 
-// A sweep of whoever had the place before, by somebody who was stopped in the middle, is not over.
-bool is_swept(const Region& region, uint32_t place) {
+}  // namespace
+
+bool is_let_be(const Region& region, uint32_t place) {
   for (uint32_t other = 0; other < kMembersMax; ++other) {
     const MemberRecord& record = region.member(other);
     if (record.sweeping.load_ordered() != place + 1) continue;
@@ -50,8 +51,6 @@ bool is_swept(const Region& region, uint32_t place) {
   }
   return true;
 }
-
-}  // namespace
 
 uint64_t ring_now_ns() { return read_clock(CLOCK_MONOTONIC); }
 uint64_t ring_now_coarse_ns() { return read_clock(CLOCK_MONOTONIC_COARSE); }
@@ -68,7 +67,7 @@ ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberNam
     const uint64_t joining =
         member_word(MemberState::kJoining, member_generation(word) + 1, self.process);
     if (!record.state.change(word, joining)) continue;
-    if (!is_swept(region, place)) {
+    if (!is_let_be(region, place)) {
       record.state.change(joining, with_state(joining, MemberState::kFree));
       continue;
     }
@@ -94,7 +93,7 @@ ep_ring_error rejoin(Region& region, const MemberName& name, Member* member) {
     const uint64_t joining =
         member_word(MemberState::kRejoining, member_generation(word) + 1, self.process);
     if (!record.state.change(word, joining)) return EP_RING_EXISTS;
-    if (!is_swept(region, place)) {
+    if (!is_let_be(region, place)) {
       record.state.change(joining, with_state(joining, MemberState::kDormant));
       return EP_RING_BUSY;
     }

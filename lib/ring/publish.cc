@@ -5,6 +5,7 @@
 
 #include "ring/deadline.h"
 #include "ring/futex.h"
+#include "ring/holders.h"
 #include "ring/pause.h"
 #include "ring/prefetch.h"
 #include "ring/turn.h"
@@ -258,27 +259,34 @@ void Publisher::look_at_groups(uint64_t epoch) {
   group_count_ = static_cast<uint16_t>(std::popcount(groups_));
 }
 
-// Whether this group alone would let the message go: it drops what is oldest, and nobody is busy
-// with it.
-bool Publisher::may_drop(uint32_t group, uint64_t sequence) const {
+// Also from under a consumer's hands: its bytes stay with it until it gives the message up. It
+// clears the bit itself, since another who drops the same may rely on it; and not before we are
+// done (Deliverer::let_go).
+void Publisher::drop(uint32_t group_index, uint64_t sequence) {
   Region& region = handle_.region();
-  if (region.group(group).policy.load_relaxed() != EP_RING_DROP_OLDEST) return false;
-  const uint64_t word = region.delivery(group, region.slot_of(sequence)).load_ordered();
-  return !is_of_lap(word, region.lap_of(sequence)) ||
-         delivery_state(word) != DeliveryState::kClaimed;
-}
-
-void Publisher::drop(uint32_t group, uint64_t sequence) {
-  Region& region = handle_.region();
-  SharedU64& delivery = region.delivery(group, region.slot_of(sequence));
+  GroupRecord& group = region.group(group_index);
+  SharedU64& delivery = region.delivery(group_index, region.slot_of(sequence));
   const uint32_t lap = region.lap_of(sequence);
   const uint64_t word = delivery.load_ordered();
   // While we looked it went, and the next one is there.
   if (is_ahead_of(word, lap)) return;
-  const bool is_acked = is_of_lap(word, lap) && delivery_state(word) == DeliveryState::kAcked;
-  if (!may_drop(group, sequence)) return;
-  if (!delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) return;
-  if (!is_acked) region.group(group).dropped.add(1);
+  const bool is_here = is_of_lap(word, lap);
+  const bool is_in_work = is_here && delivery_state(word) == DeliveryState::kClaimed &&
+                          place_of(delivery_tag(word)) < kConsumersMax;
+  if (is_in_work) {
+    SharedU32& sweeping = handle_.member.record->sweeping;
+    group.taken_away.add_ordered(1);
+    sweeping.store_ordered(place_of(delivery_tag(word)) + 1);
+    // Who gives it up looks at both behind his change of the word.
+    if (delivery.load_ordered() == word) {
+      keep_for(region, handle_.pool, sequence, delivery_tag(word));
+    }
+  }
+  if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0)) &&
+      (!is_here || delivery_state(word) != DeliveryState::kAcked)) {
+    group.dropped.add(1);
+  }
+  if (is_in_work) handle_.member.record->sweeping.store_ordered(0);
 }
 
 // OK: something changed, try again. FULL: a group's policy says so. TIMEOUT: wait.
@@ -291,7 +299,7 @@ ep_ring_error Publisher::make_room(uint64_t held) {
   for (uint32_t i = 0; i < kGroupsMax; ++i) {
     if (handle_.reclaimer.has_passed(i, held)) continue;
     if (region.group(i).policy.load_relaxed() == EP_RING_FAIL) return EP_RING_FULL;
-    if (may_drop(i, held)) {
+    if (region.group(i).policy.load_relaxed() == EP_RING_DROP_OLDEST) {
       to_drop |= uint32_t{1} << i;
     } else {
       is_blocked = true;

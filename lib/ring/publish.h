@@ -43,8 +43,7 @@ class Publisher {
   ep_ring_error unattach(const BlockPlace& place, ep_ring_error error);
   EP_ALWAYS_INLINE void write_line(const HeaderWords& header, SharedLine& line);
   ep_ring_error make_room(uint64_t held);
-  bool may_drop(uint32_t group, uint64_t sequence) const;
-  void drop(uint32_t group, uint64_t sequence);
+  void drop(uint32_t group_index, uint64_t sequence);
   void tell_consumers(uint64_t first, uint64_t count, uint64_t keys);
   void look_at_groups(uint64_t epoch);
   bool spin_for_room(bool even_unseen, Deadline& deadline);

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "ring/futex.h"
+#include "ring/holders.h"
 #include "ring/prefetch.h"
 #include "ring/turn.h"
 
@@ -161,6 +162,15 @@ bool Reclaimer::change_line(uint64_t sequence, uint32_t mapped, bool is_helped) 
   const bool is_changed = map.change(mapped, next_line_word(mapped, 0));
   if (line_spare(map.load_ordered()) != spare) word.change(ours, 0);
   return is_changed;
+}
+
+void keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer) {
+  MessageHeader header;
+  BlockPlace place;
+  if (open_header(region.line(region.slot_of(sequence)), sequence, &header) &&
+      pool.find(header.block, &place)) {
+    begin_hold(place, sequence, consumer);
+  }
 }
 
 void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t word) {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "ring/groups.h"
+#include "ring/holders.h"
 #include "ring/reclaim.h"
 
 namespace elasticpool {
@@ -41,7 +42,6 @@ class Sweep {
   void sweep_groups();
   void sweep_deliveries();
   void return_message(uint32_t group, uint64_t sequence);
-  void keep_block(uint64_t sequence);
   void sweep_emptied();
   void sweep_blocks();
   void sweep_run_or_slab(uint64_t granule, uint64_t word);
@@ -97,22 +97,6 @@ void Sweep::sweep_groups() {
   }
 }
 
-// It may still be reading what it was delivered: the block stays until it is gone.
-void Sweep::keep_block(uint64_t sequence) {
-  MessageHeader header;
-  BlockPlace place;
-  if (!open_header(region_.line(region_.slot_of(sequence)), sequence, &header) ||
-      !pool_.find(header.block, &place)) {
-    return;
-  }
-  const uint64_t bit = holder_bit(tag_);
-  for (;;) {
-    const uint64_t word = place.entry->holders.load_ordered();
-    if (!is_held_as(word, sequence) || (word & bit) != 0) return;
-    if (place.entry->holders.change(word, word | bit)) return;
-  }
-}
-
 void Sweep::return_message(uint32_t group, uint64_t sequence) {
   SharedU64& delivery = region_.delivery(group, region_.slot_of(sequence));
   const uint64_t word = delivery.load_ordered();
@@ -123,7 +107,7 @@ void Sweep::return_message(uint32_t group, uint64_t sequence) {
   const bool is_behind_checkpoint =
       state == DeliveryState::kAcked && checkpoint != kNoCheckpoint && sequence > checkpoint;
   if (state != DeliveryState::kClaimed && !is_behind_checkpoint) return;
-  if (!is_gone_) keep_block(sequence);
+  if (!is_gone_) keep_for(region_, pool_, sequence, tag_);
   delivery.change(word,
                   delivery_word(DeliveryState::kReturned, kNobody, lap, delivery_count(word)));
 }
@@ -170,7 +154,7 @@ bool Sweep::is_in_slot(uint32_t block, uint32_t low) const {
 }
 
 // Of a detached block, which nobody can begin to hold: bits of consumers that are not there. A
-// sweep that was stopped in keep_block() sets one late; and who dies between giving up the last
+// sweep that was stopped in keep_for() sets one late; and who dies between giving up the last
 // one and freeing the block leaves none at all.
 void Sweep::clear_lost_holders(const BlockPlace& place) {
   const uint64_t holders = place.entry->holders.load_ordered();

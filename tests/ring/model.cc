@@ -68,6 +68,7 @@ class Model {
  private:
   void open();
   void publish();
+  int error_of(const Consumer& consumer, int id, const ep_ring_message& message) const;
   void discard_or_reserve();
   void take();
   void acknowledge();
@@ -202,15 +203,11 @@ void Model::publish() {
   uint64_t sequence = 0;
   const int error = ep_ring_publish(producer.handle, &buffer, &label, 0, &sequence);
   if (error == EP_RING_FULL) {
-    // Somebody who blocks is behind by all of it, or is busy with the oldest.
+    // Somebody who blocks is behind by all of it.
     const uint64_t oldest = next_ - kSlots;
-    bool is_blocked = false;
-    for (const Group& group : groups_) {
-      const auto found = group.deliveries.find(oldest);
-      const bool is_busy = found != group.deliveries.end() && found->second.place == Place::kTaken;
-      is_blocked =
-          is_blocked || (!has_passed(group, oldest) && (group.policy == EP_RING_BLOCK || is_busy));
-    }
+    const bool is_blocked = std::any_of(groups_.begin(), groups_.end(), [&](const Group& group) {
+      return !has_passed(group, oldest) && group.policy == EP_RING_BLOCK;
+    });
     if (!is_blocked) fail("full, and nobody blocks", oldest);
     expect(ep_ring_discard(producer.handle, &buffer), EP_RING_OK, "discard");
     collect();
@@ -225,7 +222,6 @@ void Model::publish() {
   for (uint64_t gone = head_; gone < stat.head_sequence; ++gone) {
     for (Group& group : groups_) {
       if (group.policy != EP_RING_DROP_OLDEST || has_passed(group, gone)) continue;
-      if (group.deliveries[gone].place == Place::kTaken) fail("dropped while in work", gone);
       group.deliveries[gone].place = Place::kDropped;
     }
   }
@@ -284,6 +280,15 @@ void Model::take() {
   consumer.taken.push_back(message);
 }
 
+// It may have been dropped under its hands.
+int Model::error_of(const Consumer& consumer, int id, const ep_ring_message& message) const {
+  const Group& group = groups_[static_cast<size_t>(consumer.group)];
+  const auto found = group.deliveries.find(message.sequence);
+  const bool is_its = found != group.deliveries.end() && found->second.place == Place::kTaken &&
+                      found->second.consumer == id;
+  return is_its ? EP_RING_OK : EP_RING_GONE;
+}
+
 void Model::acknowledge() {
   const int id = find_consumer();
   if (id < 0 || consumers_[id].taken.empty()) return;
@@ -291,8 +296,12 @@ void Model::acknowledge() {
   const size_t index = draw(consumer.taken.size());
   const ep_ring_message message = consumer.taken[index];
   consumer.taken.erase(consumer.taken.begin() + static_cast<long>(index));
-  expect(ep_ring_ack(consumer.handle, &message), EP_RING_OK, "acknowledge");
-  groups_[static_cast<size_t>(consumer.group)].deliveries[message.sequence].place = Place::kAcked;
+  check_message(message);
+  const int error = error_of(consumer, id, message);
+  expect(ep_ring_ack(consumer.handle, &message), error, "acknowledge");
+  if (error == EP_RING_OK) {
+    groups_[static_cast<size_t>(consumer.group)].deliveries[message.sequence].place = Place::kAcked;
+  }
   expect(ep_ring_ack(consumer.handle, &message), EP_RING_GONE, "acknowledge again");
   collect();
 }
@@ -303,7 +312,10 @@ void Model::give_back() {
   Consumer& consumer = consumers_[id];
   const ep_ring_message message = consumer.taken.back();
   consumer.taken.pop_back();
-  expect(ep_ring_release(consumer.handle, &message), EP_RING_OK, "release");
+  check_message(message);
+  const int error = error_of(consumer, id, message);
+  expect(ep_ring_release(consumer.handle, &message), error, "release");
+  if (error != EP_RING_OK) return;
   groups_[static_cast<size_t>(consumer.group)].deliveries[message.sequence].place = Place::kWaiting;
 }
 
@@ -312,7 +324,9 @@ void Model::hold() {
   if (id < 0 || consumers_[id].taken.empty()) return;
   Consumer& consumer = consumers_[id];
   const ep_ring_message message = consumer.taken[draw(consumer.taken.size())];
-  expect(ep_ring_hold(consumer.handle, &message), EP_RING_OK, "hold");
+  const int error = error_of(consumer, id, message);
+  expect(ep_ring_hold(consumer.handle, &message), error, "hold");
+  if (error != EP_RING_OK) return;
   const bool is_new = std::none_of(
       consumer.held.begin(), consumer.held.end(),
       [&](const ep_ring_message& other) { return other.sequence == message.sequence; });

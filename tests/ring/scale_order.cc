@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ std::function<void()>* in_between = nullptr;
 
 uint32_t steps_left = 1;
 
+constexpr uint32_t kSlots = 256;
+
 void hook() {
   if (in_between == nullptr || --steps_left != 0) return;
   std::function<void()>* once = in_between;
@@ -38,7 +41,7 @@ class ScaleOrder : public ::testing::Test {
     ep_ring_options options;
     ep_ring_options_init(&options);
     options.pool_bytes = 1 << 20;
-    options.slots = 256;
+    options.slots = kSlots;
     ASSERT_EQ(ep_ring_create(nullptr, &options, &ring), EP_RING_OK);
     ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
     elasticpool::ring_step_hook = hook;
@@ -96,6 +99,7 @@ class ScaleOrder : public ::testing::Test {
     EXPECT_EQ(ep_ring_group_remove(ring, "g"), EP_RING_OK) << when;
     expect_empty(when);
   }
+  ep_ring_consumer* join_busy(ep_ring_message* in_work);
   // A key that is for the member of that rank of so many.
   static uint64_t key_for(uint32_t rank, uint32_t members) {
     const Membership membership((uint64_t{1} << members) - 1);
@@ -344,6 +348,102 @@ TEST_F(ScaleOrder, KilledAtEveryStepOfLeaving) {
   }
   printf("  killed at each of %u steps\n", step - 2);
   EXPECT_GT(step, 20U);
+}
+
+// Of a group that drops, with all of the ring in use and its first message in work.
+ep_ring_consumer* ScaleOrder::join_busy(ep_ring_message* in_work) {
+  ep_ring_consumer_options options{};
+  options.group = "dropping";
+  options.group_options.policy = EP_RING_DROP_OLDEST;
+  ep_ring_consumer* consumer = nullptr;
+  EXPECT_EQ(ep_ring_consumer_open(ring, &options, &consumer), EP_RING_OK);
+  for (uint32_t i = 0; i < kSlots; ++i) publish(0);
+  EXPECT_EQ(ep_ring_get(consumer, 0, in_work), EP_RING_OK);
+  return consumer;
+}
+
+// Acknowledged while it is dropped: one of the two, and nothing stays behind, though the consumer
+// does.
+TEST_F(ScaleOrder, AcknowledgedAtEveryStepOfDropping) {
+  bool is_over = false;
+  bool was_acknowledged = false;
+  bool was_dropped = false;
+  for (uint32_t step = 1; !is_over; ++step) {
+    ep_ring_message in_work;
+    ep_ring_consumer* consumer = join_busy(&in_work);
+    int error = EP_RING_EMPTY;
+    std::function<void()> acknowledge = [&] { error = ep_ring_ack(consumer, &in_work); };
+    in_between = &acknowledge;
+    steps_left = step;
+    publish(0);
+    is_over = in_between != nullptr;
+    in_between = nullptr;
+    if (is_over) error = ep_ring_ack(consumer, &in_work);
+    was_acknowledged = was_acknowledged || error == EP_RING_OK;
+    was_dropped = was_dropped || error == EP_RING_GONE;
+    take_all(consumer, nullptr);
+    expect_empty("step " + std::to_string(step));
+    ep_ring_consumer_close(consumer, nullptr);
+    ASSERT_EQ(ep_ring_group_remove(ring, "dropping"), EP_RING_OK);
+  }
+  EXPECT_TRUE(was_acknowledged);
+  EXPECT_TRUE(was_dropped);
+}
+
+// The other way round.
+TEST_F(ScaleOrder, DroppedAtEveryStepOfAcknowledging) {
+  bool is_over = false;
+  for (uint32_t step = 1; !is_over; ++step) {
+    ep_ring_message in_work;
+    ep_ring_consumer* consumer = join_busy(&in_work);
+    std::function<void()> drop = [&] { publish(0); };
+    in_between = &drop;
+    steps_left = step;
+    ep_ring_ack(consumer, &in_work);
+    is_over = in_between != nullptr;
+    in_between = nullptr;
+    take_all(consumer, nullptr);
+    expect_empty("step " + std::to_string(step));
+    ep_ring_consumer_close(consumer, nullptr);
+    ASSERT_EQ(ep_ring_group_remove(ring, "dropping"), EP_RING_OK);
+  }
+}
+
+// Who drops dies: the bytes stay with whom he took the message from, and nothing stays behind once
+// that one has given it up.
+TEST_F(ScaleOrder, KilledAtEveryStepOfDropping) {
+  bool is_over = false;
+  for (uint32_t step = 1; !is_over; ++step) {
+    ep_ring_message in_work;
+    ep_ring_consumer* consumer = join_busy(&in_work);
+    const std::string bytes(static_cast<const char*>(in_work.data), in_work.size);
+    const pid_t child = fork();
+    if (child == 0) {
+      std::function<void()> die = [] { kill(getpid(), SIGKILL); };
+      ep_ring_producer* own = nullptr;
+      ep_ring_buffer buffer;
+      if (ep_ring_producer_open(ring, &own) != EP_RING_OK) _exit(1);
+      steps_left = step;
+      in_between = &die;
+      for (int i = 0; i < 3; ++i) {
+        if (ep_ring_reserve(own, 64, 0, &buffer) != EP_RING_OK) _exit(1);
+        memset(buffer.data, 0xEE, 64);
+        if (ep_ring_publish(own, &buffer, nullptr, 0, nullptr) != EP_RING_OK) _exit(1);
+      }
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    is_over = WIFEXITED(status);
+    ASSERT_TRUE(!is_over || WEXITSTATUS(status) == 0);
+    EXPECT_EQ(std::string(static_cast<const char*>(in_work.data), in_work.size), bytes);
+    ep_ring_ack(consumer, &in_work);
+    ep_ring_watch(ring);
+    take_all(consumer, nullptr);
+    expect_empty("step " + std::to_string(step));
+    ep_ring_consumer_close(consumer, nullptr);
+    ASSERT_EQ(ep_ring_group_remove(ring, "dropping"), EP_RING_OK);
+  }
 }
 
 // A key that was scribbled over makes the message somebody's, who finds out; it holds up nobody.

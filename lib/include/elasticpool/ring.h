@@ -203,14 +203,15 @@ int ep_ring_publish_batch(ep_ring_producer* producer, struct ep_ring_buffer* buf
  * */
 
 enum ep_ring_start { EP_RING_OLDEST = 0, EP_RING_NEWEST = 1, EP_RING_SEQUENCE = 2 };
-/* What happens to publishers when this group lags by the whole ring, or by the whole pool. */
+/* What happens to publishers when this group lags by the whole ring, or by the whole pool. Who
+ * drops waits for nobody: what a consumer is busy with is dropped as well, and its bytes stay until
+ * the consumer has given it up. */
 enum ep_ring_policy { EP_RING_BLOCK = 0, EP_RING_DROP_OLDEST = 1, EP_RING_FAIL = 2 };
 
 struct ep_ring_group_options {
   enum ep_ring_start start; /* from the oldest message held, from now on, or from `sequence` */
   uint64_t sequence;
-  enum ep_ring_policy
-      policy; /* dropping never takes what a consumer is busy with: then it blocks */
+  enum ep_ring_policy policy;
 };
 
 /* Creates a group, so that it misses nothing before its first consumer comes. name: up to 31 bytes.
@@ -270,7 +271,9 @@ int ep_ring_get_batch(ep_ring_consumer* consumer, int timeout_ms, struct ep_ring
                       size_t capacity, size_t* count) EP_RING_NOEXCEPT;
 
 /* Processed: it will not be delivered to this group again (but see ep_ring_checkpoint).
- * Errors  GONE: it went to others because the lease ran out, or was given up already. FENCED. */
+ * Errors  GONE: it was given up already, went to others because the lease ran out, or was dropped
+ *         under this consumer's hands (EP_RING_DROP_OLDEST); then the bytes go with this call.
+ *         FENCED. */
 int ep_ring_ack(ep_ring_consumer* consumer, const struct ep_ring_message* message) EP_RING_NOEXCEPT;
 int ep_ring_ack_batch(ep_ring_consumer* consumer, const struct ep_ring_message* messages,
                       size_t count) EP_RING_NOEXCEPT;
@@ -279,7 +282,8 @@ int ep_ring_release(ep_ring_consumer* consumer,
                     const struct ep_ring_message* message) EP_RING_NOEXCEPT;
 
 /* Keeps the bytes beyond the acknowledgement; one reference a consumer and message, to be taken
- * before it is acknowledged. Errors  GONE FENCED. */
+ * before it is acknowledged. Up to 64 at a time are known one by one: with more, what was dropped
+ * in work stays until the handle is closed. Errors  GONE FENCED. */
 int ep_ring_hold(ep_ring_consumer* consumer,
                  const struct ep_ring_message* message) EP_RING_NOEXCEPT;
 int ep_ring_unhold(ep_ring_consumer* consumer,

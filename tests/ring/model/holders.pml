@@ -8,7 +8,7 @@
  *            once, and in the end it is free.
  *
  * run: all
- * mutant 1: a sweep as alive does not keep the block (Sweep::keep_block)
+ * mutant 1: a sweep as alive does not keep the block (Sweep::keep_for)
  * mutant 2: the last to give up does not look whether it is detached (free_if_unheld)
  * mutant 3: who detaches does not look again whether it is held (finish_block)
  * mutant 4: sweeps pass by a detached block that nobody holds (clear_lost_holders)
@@ -194,7 +194,7 @@ proctype sweeper() {
      :: ok ->
         if
         :: gone || MUTANT == 1
-        :: !gone && MUTANT != 1 -> /* keep_block() */
+        :: !gone && MUTANT != 1 -> /* keep_for() */
            do
            :: atomic { seen = holders; seq = held_sequence }
               if
