@@ -32,10 +32,10 @@ void Deliverer::give_up(uint64_t sequence, uint32_t block) {
   if (is_to_go) let_go({sequence, block});
 }
 
-// Whoever takes messages from us at this moment may set the bit late: then we look again.
+// Whoever takes it from us at this moment may set the bit late: then we look again.
 void Deliverer::let_go(const Loose& message) {
   if (loose_count_ != 0) let_go_loose();
-  if (is_let_be(handle_.region(), place_of(handle_.member.tag))) {
+  if (!is_being_dropped(handle_.region(), message.sequence)) {
     end_hold_of(message);
   } else if (loose_count_ < kLooseMax) {
     loose_[loose_count_++] = message;
@@ -43,8 +43,15 @@ void Deliverer::let_go(const Loose& message) {
 }
 
 void Deliverer::let_go_loose() {
-  if (!is_let_be(handle_.region(), place_of(handle_.member.tag))) return;
-  while (loose_count_ != 0) end_hold_of(loose_[--loose_count_]);
+  uint32_t left = 0;
+  for (uint32_t i = 0; i < loose_count_; ++i) {
+    if (is_being_dropped(handle_.region(), loose_[i].sequence)) {
+      loose_[left++] = loose_[i];
+    } else {
+      end_hold_of(loose_[i]);
+    }
+  }
+  loose_count_ = left;
 }
 
 bool Deliverer::end_hold_of(const Loose& message) {

@@ -103,6 +103,7 @@ struct alignas(kLineBytes) MemberRecord {
   alignas(kLineBytes) SharedU64 checkpoint;  // kNoCheckpoint: none
   SharedU32 leave_wanted;                    // leave_mark() of who shall leave
   SharedU32 wake_count;                      // a sleeping consumer waits on it
+  SharedU64 dropping;                        // sequence that it takes from a consumer; 0: none
   // The message that it is publishing: whoever finds a slot claimed by it can finish that.
   alignas(kLineBytes) SharedLine intent;
 };

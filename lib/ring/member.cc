@@ -22,6 +22,7 @@ void fill_in(MemberRecord& record, const ProcessIdentity& self, const MemberName
   record.sweeping.store_relaxed(0);
   record.emptying.store_relaxed(0);
   record.leave_wanted.store_relaxed(0);
+  record.dropping.store_relaxed(0);
 }
 
 void start(Region& region, uint32_t place, uint64_t joining, Member* member) {
@@ -39,17 +40,28 @@ bool has_name(const MemberRecord& record, const MemberName& name) {
          record.name.get() == name.name;
 }
 
+// Who is free or dormant died, perhaps in the middle of something: he does not go on with it.
+bool may_go_on(const MemberRecord& record) {
+  const MemberState state = member_state(record.state.load_ordered());
+  return state != MemberState::kFree && state != MemberState::kDormant;
+}
+
 }  // namespace
 
 bool is_let_be(const Region& region, uint32_t place) {
   for (uint32_t other = 0; other < kMembersMax; ++other) {
     const MemberRecord& record = region.member(other);
-    if (record.sweeping.load_ordered() != place + 1) continue;
-    // Who is dormant died, perhaps in the middle of a sweep: he does not go on with it.
-    const MemberState state = member_state(record.state.load_ordered());
-    if (state != MemberState::kFree && state != MemberState::kDormant) return false;
+    if (record.sweeping.load_ordered() == place + 1 && may_go_on(record)) return false;
   }
   return true;
+}
+
+bool is_being_dropped(const Region& region, uint64_t sequence) {
+  for (uint32_t other = kConsumersMax; other < kMembersMax; ++other) {
+    const MemberRecord& record = region.member(other);
+    if (record.dropping.load_ordered() == sequence && may_go_on(record)) return true;
+  }
+  return false;
 }
 
 uint64_t ring_now_ns() { return read_clock(CLOCK_MONOTONIC); }

@@ -55,6 +55,8 @@ ep_ring_error rejoin(Region& region, const MemberName& name, Member* member);
 // Nobody sweeps that place, or takes a message from who has it: not even somebody who was stopped
 // in the middle of that.
 bool is_let_be(const Region& region, uint32_t place);
+// Somebody takes that message from a consumer.
+bool is_being_dropped(const Region& region, uint64_t sequence);
 // Consumers that are dormant in groups that are gone hold nothing any more: their places are free.
 void free_orphans(Region& region);
 

@@ -273,11 +273,12 @@ void Publisher::drop(uint32_t group_index, uint64_t sequence) {
   const bool is_here = is_of_lap(word, lap);
   const bool is_in_work = is_here && delivery_state(word) == DeliveryState::kClaimed &&
                           place_of(delivery_tag(word)) < kConsumersMax;
+  MemberRecord& record = *handle_.member.record;
   if (is_in_work) {
-    SharedU32& sweeping = handle_.member.record->sweeping;
+    record.sweeping.store_ordered(place_of(delivery_tag(word)) + 1);
+    record.dropping.store_ordered(sequence);
     group.taken_away.add_ordered(1);
-    sweeping.store_ordered(place_of(delivery_tag(word)) + 1);
-    // Who gives it up looks at both behind his change of the word.
+    // Who gives it up looks at these behind his change of the word.
     if (delivery.load_ordered() == word) {
       keep_for(region, handle_.pool, sequence, delivery_tag(word));
     }
@@ -286,13 +287,22 @@ void Publisher::drop(uint32_t group_index, uint64_t sequence) {
       (!is_here || delivery_state(word) != DeliveryState::kAcked)) {
     group.dropped.add(1);
   }
-  if (is_in_work) handle_.member.record->sweeping.store_ordered(0);
+  if (is_in_work) {
+    record.dropping.store_ordered(0);
+    record.sweeping.store_ordered(0);
+  }
 }
 
 // OK: something changed, try again. FULL: a group's policy says so. TIMEOUT: wait.
 ep_ring_error Publisher::make_room(uint64_t held) {
   Region& region = handle_.region();
   if (handle_.reclaimer.pass(kPassBatch, true) != 0) return EP_RING_OK;
+  // Another took it out at the same time: what groups say of its slot is about the next message.
+  const auto is_gone = [&region, held] {
+    const uint64_t word = region.slot_word(region.slot_of(held)).load_ordered();
+    return static_cast<int32_t>(slot_lap(word) - region.lap_of(held)) > 0;
+  };
+  if (is_gone()) return EP_RING_OK;
   // Nothing is dropped as long as another group keeps the message anyway.
   uint32_t to_drop = 0;
   bool is_blocked = false;
@@ -307,7 +317,7 @@ ep_ring_error Publisher::make_room(uint64_t held) {
   }
   if (!is_blocked && to_drop == 0) {
     // Passed since, or the head says wrongly that it was taken out.
-    if (handle_.reclaimer.pass(kPassBatch, true) != 0) return EP_RING_OK;
+    if (handle_.reclaimer.pass(kPassBatch, true) != 0 || is_gone()) return EP_RING_OK;
     restore_ring_hints(region);
   }
   if (is_blocked || to_drop == 0) return EP_RING_TIMEOUT;

@@ -10,7 +10,7 @@
  * run: all
  * mutant 1: who drops keeps nothing for the consumer (keep_for)
  * mutant 2: who drops does not count it before (GroupRecord::taken_away)
- * mutant 3: the consumer clears its bit though somebody is about to set it (is_let_be)
+ * mutant 3: the consumer clears its bit though somebody is about to set it (is_being_dropped)
  * mutant 4: who drops does not look at the delivery again before he sets the bit
  * mutant 5: who is refused clears the bit himself
  * mutant 6: to hold no longer clears the bit of what is in work (unhold)
@@ -37,7 +37,7 @@ bool is_held;
 #define NEXT 4
 byte delivery = WITH;
 bool in_slot = true, taken_away;
-/* MemberRecord::sweeping of the publishers: pids 2 and 3 */
+/* MemberRecord::dropping of the publishers: pids 2 and 3 */
 bool at_it[4], dead[4];
 
 /* What the model knows */
@@ -142,11 +142,11 @@ active [2] proctype publisher() {
   atomic { ALIVE ok = delivery == WITH }
   if
   :: ok ->
+     atomic { ALIVE at_it[_pid] = true }
      if
      :: MUTANT != 2 -> atomic { ALIVE taken_away = true }
      :: else
      fi;
-     atomic { ALIVE at_it[_pid] = true }
      atomic { ALIVE ok = delivery == WITH }
      if
      :: (ok || MUTANT == 4) && MUTANT != 1 ->

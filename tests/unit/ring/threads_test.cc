@@ -116,4 +116,89 @@ TEST(RingThreads, EverythingOnceWhileConsumersComeAndGo) { expect_everything_onc
 
 TEST(RingThreads, EverythingOnceInBatches) { expect_everything_once(produce_batches); }
 
+// Consumers that are slower than the ring is long: what they are busy with is dropped under their
+// hands, stays as it was until they give it up, and is freed then, though they stay.
+// Publishers wait for no consumer, but for another publisher that is stopped in the middle.
+void publish_what_is_dropped(ep_ring* ring) {
+  ep_ring_producer* producer = nullptr;
+  ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
+  for (uint64_t i = 0; i < kMessages; ++i) {
+    ep_ring_buffer buffer;
+    ASSERT_EQ(ep_ring_reserve(producer, i % 50 == 0 ? 9000 : 64, EP_RING_FOREVER, &buffer),
+              EP_RING_OK);
+    memset(buffer.data, static_cast<int>(i), buffer.size);
+    const ep_ring_label label = {0, static_cast<uint32_t>(i)};
+    ASSERT_EQ(ep_ring_publish(producer, &buffer, &label, EP_RING_FOREVER, nullptr), EP_RING_OK);
+  }
+  ep_ring_producer_close(producer);
+}
+
+void check_all_bytes(const ep_ring_message& message) {
+  const auto* bytes = static_cast<const unsigned char*>(message.data);
+  for (size_t i = 0; i < message.size; ++i) {
+    ASSERT_EQ(bytes[i], static_cast<unsigned char>(message.tag)) << message.sequence;
+  }
+}
+
+void consume_slowly(ep_ring_consumer* consumer, const std::atomic<bool>& is_over,
+                    std::atomic<uint64_t>& gone) {
+  for (unsigned round = 0;; ++round) {
+    ep_ring_message messages[8];
+    size_t count = 0;
+    const bool is_last = is_over.load();
+    const int error = ep_ring_get_batch(consumer, 1, messages, 8, &count);
+    if (error == EP_RING_EMPTY && is_last) return;
+    if (round % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    for (size_t i = 0; i < count; ++i) {
+      const bool is_held = i % 3 == 0 && ep_ring_hold(consumer, &messages[i]) == EP_RING_OK;
+      check_all_bytes(messages[i]);
+      if (is_held && i % 2 == 0) {
+        ASSERT_EQ(ep_ring_unhold(consumer, &messages[i]), EP_RING_OK);
+      }
+      check_all_bytes(messages[i]);
+      if (ep_ring_ack(consumer, &messages[i]) == EP_RING_GONE) ++gone;
+      if (is_held && i % 2 != 0) {
+        check_all_bytes(messages[i]);
+        ASSERT_EQ(ep_ring_unhold(consumer, &messages[i]), EP_RING_OK);
+      }
+    }
+  }
+}
+
+TEST(RingThreads, DroppedInWork) {
+  ep_ring* ring = nullptr;
+  ep_ring_options options;
+  ep_ring_options_init(&options);
+  options.slots = 128;
+  ASSERT_EQ(ep_ring_create(nullptr, &options, &ring), EP_RING_OK);
+  ep_ring_consumer* consumers[kConsumers];
+  ep_ring_consumer_options consumer_options = {};
+  consumer_options.group = "dropping";
+  consumer_options.group_options.policy = EP_RING_DROP_OLDEST;
+  for (ep_ring_consumer*& consumer : consumers) {
+    ASSERT_EQ(ep_ring_consumer_open(ring, &consumer_options, &consumer), EP_RING_OK);
+  }
+  std::atomic<bool> is_over{false};
+  std::atomic<uint64_t> gone{0};
+  std::vector<std::thread> slow;
+  for (ep_ring_consumer* consumer : consumers) {
+    slow.emplace_back([&, consumer] { consume_slowly(consumer, is_over, gone); });
+  }
+  std::vector<std::thread> producers;
+  for (unsigned i = 0; i < kProducers; ++i) {
+    producers.emplace_back([&] { publish_what_is_dropped(ring); });
+  }
+  for (std::thread& thread : producers) thread.join();
+  is_over = true;
+  for (std::thread& thread : slow) thread.join();
+  EXPECT_GT(gone.load(), 0U);
+  EXPECT_EQ(ep_ring_cleanup_before(ring, UINT64_MAX), EP_RING_OK);
+  ep_ring_stat stat;
+  ep_ring_read_stat(ring, &stat);
+  EXPECT_EQ(stat.pool_used_bytes, 0U);
+  EXPECT_EQ(ep_ring_check(ring, nullptr, nullptr), 0U);
+  for (ep_ring_consumer* consumer : consumers) ep_ring_consumer_close(consumer, nullptr);
+  ep_ring_detach(ring);
+}
+
 }  // namespace
