@@ -90,6 +90,12 @@ ep_ring_error Pool::reserve_run(uint64_t granules, Search search, uint32_t* bloc
     const bool is_there = find(*block, place);
     if (is_there && place->capacity_bytes != bytes) continue;
     cached_runs_[i] = cached_runs_[--cached_run_count_];
+    // What is handed out after this one: the change of its word would wait for the line.
+    if (i >= kAhead) {
+      const uint64_t next = cached_runs_[i - kAhead] & ~kRunBlock;
+      prefetch_to_write(&region_.granule(next));
+      prefetch_to_write(region_.payload(next * kRingGranuleBytes));
+    }
     // Unless somebody stole it.
     if (is_there && place->entry->word.change(block_word(BlockState::kCached, me_, 0), reserved)) {
       return EP_RING_OK;
