@@ -12,6 +12,8 @@
 //             members do not wait for each other but when they come and go.
 // Skipped     messages are those that are for another member. Who has nothing else to do takes
 //             those without a key after a moment.
+// Kept        (deliver_hold.cc) what its program holds, and what was dropped while it is in work,
+//             bears our bit in the block's word of holders until we clear it.
 // Cost        an empty look one load; a message one locked instruction, and one more to
 //             acknowledge.
 #pragma once

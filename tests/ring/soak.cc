@@ -21,7 +21,7 @@
 
 namespace {
 
-constexpr uint64_t kSequencesMax = uint64_t{1} << 25;
+constexpr uint64_t kSequencesMax = uint64_t{1} << 27;  // of which memory takes what is used
 constexpr uint32_t kSlots = 1024;
 
 // What the processes tell the test, outside of the region.
