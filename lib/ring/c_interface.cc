@@ -19,7 +19,6 @@
 using elasticpool::Deliverer;
 using elasticpool::EventThread;
 using elasticpool::kConsumersMax;
-using elasticpool::kGroupsMax;
 using elasticpool::kMembersMax;
 using elasticpool::kNameBytes;
 using elasticpool::Member;
@@ -268,6 +267,7 @@ EP_EXPORT void ep_ring_consumer_close(ep_ring_consumer* consumer,
   consumer->events.stop();
   Deliverer& deliverer = consumer->deliverer;
   deliverer.close(find_consumer(deliverer.handle().region(), deliverer.group(), transfer_to));
+  consumer->~ep_ring_consumer();
   free(consumer);
 }
 

@@ -48,8 +48,7 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_index_(group),
       group_(region.group(group)),
       epoch_(group_.epoch.load_ordered() - 1),
-      taken_away_at_begin_(group_.taken_away.load_ordered()),
-      taken_away_(taken_away_at_begin_),
+      drops_(group_.policy.load_relaxed() == EP_RING_DROP_OLDEST),
       has_slabs_(private_bytes != 0) {
   verify_until_ = first_to_come(region);
 }
@@ -160,10 +159,8 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Hea
   *message = {data,       header.size_bytes, sequence,   header.key,  header.timestamp_ns,
               header.tag, header.producer,   deliveries, header.block};
   ++delivered_;
+  if (EP_UNLIKELY(drops_ || !kept_.is_empty())) take_into_work(*message);
   if (EP_UNLIKELY(deliveries > 1)) {
-    if (held_.state(sequence) == HeldBlocks::State::kOutOfWork) {
-      held_.set_state(sequence, HeldBlocks::State::kInWork);
-    }
     ++redelivered_;
     handle_.member.record->redelivered.store_relaxed(redelivered_);
     group_.redeliveries.add(1);
@@ -269,6 +266,11 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
   uint64_t end = scan_ + handle_.region().geometry().slots;
   bool has_caught_up = false;
   while (*count < capacity && scan_ <= end) {
+    if (EP_UNLIKELY(drops_)) {
+      if (!kept_.make_room()) return *count != 0 ? EP_RING_OK : EP_RING_NO_MEMORY;
+      // Before the claim: who drops what we claim counts it later.
+      taken_away_ = static_cast<uint32_t>(group_.taken_away.load_ordered());
+    }
     Look look = look_at(scan_, false, blocked_, messages + *count);
     if (EP_UNLIKELY(look == Look::kLapped) && !has_caught_up) {
       has_caught_up = true;
@@ -309,8 +311,12 @@ bool Deliverer::say_asleep() {
   group_.sleepers.set_bits(holder_bit(handle_.member.tag));
   // Says that it sleeps before it looks for the last time
   full_fence();
-  Region& region = handle_.region();
-  return region.line(region.slot_of(scan_)).words[0].load_acquire() != scan_ &&
+  const Region& region = handle_.region();
+  const uint64_t slot = region.slot_of(scan_);
+  // A later message in its slot: laps were dropped since we looked.
+  const uint32_t lap = slot_lap(region.slot_word(slot).load_ordered());
+  return region.line(slot).words[0].load_acquire() != scan_ &&
+         static_cast<int32_t>(lap - region.lap_of(scan_)) <= 0 &&
          group_.epoch.load_ordered() == epoch_;
 }
 
@@ -327,7 +333,7 @@ void Deliverer::sleep(uint64_t ns) {
 // Who has nothing to do for long takes out what all have passed. Not at once: publishers do that as
 // they go, and keep the blocks at hand.
 bool Deliverer::poll(Deadline& deadline) {
-  if (EP_UNLIKELY(loose_count_ != 0)) let_go_loose();
+  if (EP_UNLIKELY(loose_ != 0)) settle_loose();
   const uint64_t left = deadline.left_ns(kWatchIntervalNs);
   const uint32_t passes = empty_looks_ / kLooksPerPass;
   empty_looks_ += left != 0 ? kLooksPerPass / 2 : 1;
@@ -392,7 +398,7 @@ ep_ring_error Deliverer::ack(const ep_ring_message& message) {
   const uint64_t acked = delivery_word(DeliveryState::kAcked, handle_.member.tag, lap,
                                        message.deliveries & kDeliveriesMax);
   const bool is_ours = delivery(message.sequence).change(claimed, acked);
-  if (EP_UNLIKELY(may_have_bit(message.sequence))) give_up(message.sequence, message.block);
+  if (EP_UNLIKELY(!kept_.is_empty())) give_up(message);
   if (!is_ours) return EP_RING_GONE;
   handle_.member.record->acknowledged.store_relaxed(++acknowledged_);
   // After the change: a publisher says that it waits before it looks at our word for the last time.
@@ -408,7 +414,7 @@ ep_ring_error Deliverer::release(const ep_ring_message& message, Tag to) {
   const uint64_t returned =
       delivery_word(DeliveryState::kReturned, to, lap, message.deliveries & kDeliveriesMax);
   const bool is_ours = delivery(message.sequence).change(claimed, returned);
-  if (EP_UNLIKELY(may_have_bit(message.sequence))) give_up(message.sequence, message.block);
+  if (EP_UNLIKELY(!kept_.is_empty())) give_up(message);
   if (!is_ours) return EP_RING_GONE;
   stir_group(handle_.region(), group_index_);
   return EP_RING_OK;
@@ -479,6 +485,7 @@ ep_ring_error Deliverer::recover(uint64_t* sequence) {
   const uint64_t checkpoint = handle_.member.record->checkpoint.load_relaxed();
   const uint64_t after = checkpoint == kNoCheckpoint ? 0 : checkpoint;
   return_messages(after, checkpoint != kNoCheckpoint, handle_.member.tag);
+  give_up_behind(after);
   stir_group(handle_.region(), group_index_);
   *sequence = after + 1;
   return EP_RING_OK;
@@ -492,8 +499,8 @@ ep_ring_error Deliverer::renew() {
 void Deliverer::close(Tag to) {
   handle_.member.record->checkpoint.store_release(kNoCheckpoint);
   if (handle_.member.is_live()) return_messages(0, false, to);
-  const bool has_none = !has_slabs_ && handle_.reserved == 0 && handle_.member.is_live() &&
-                        group_.taken_away.load_ordered() == taken_away_at_begin_ && unhold_all();
+  const bool has_none =
+      !has_slabs_ && handle_.reserved == 0 && handle_.member.is_live() && let_all_go();
   handle_.leave(has_none ? Leftovers::kNone : Leftovers::kSome);
 }
 

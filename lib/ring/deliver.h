@@ -20,7 +20,7 @@
 
 #include "ring/deadline.h"
 #include "ring/handle.h"
-#include "ring/held_blocks.h"
+#include "ring/kept_messages.h"
 
 namespace elasticpool {
 
@@ -54,12 +54,6 @@ class Deliverer {
     bool has(uint32_t lane) const { return (bits[lane / 64] >> (lane % 64) & 1) != 0; }
     void add(uint32_t lane) { bits[lane / 64] |= uint64_t{1} << (lane % 64); }
   };
-  // Given up, and our bit may still come.
-  static constexpr uint32_t kLooseMax = 16;
-  struct Loose {
-    uint64_t sequence;
-    uint32_t block;
-  };
   enum class Look { kNothing, kTaken, kPassed, kLapped, kSkipped, kCorrupt };
 
   void start_over(uint32_t epoch);
@@ -88,17 +82,14 @@ class Deliverer {
                          handle_.region().lap_of(sequence), deliveries);
   }
   void return_messages(uint64_t after, bool acknowledged_too, Tag to);
-  // Whether our holder's bit may be set for it.
-  bool may_have_bit(uint64_t sequence) const {
-    return !held_.is_empty() || group_.taken_away.load_ordered() != taken_away_ ||
-           sequence < taken_until_;
-  }
-  void give_up(uint64_t sequence, uint32_t block);
-  void let_go(const Loose& message);
-  void let_go_loose();
-  bool end_hold_of(const Loose& message);
-  bool is_taken_away(uint64_t sequence);
-  bool unhold_all();
+  void take_into_work(const ep_ring_message& message);
+  void give_up(const ep_ring_message& message);
+  void give_up_behind(uint64_t after);
+  bool may_have_bit(const KeptMessage& message) const;
+  bool is_settled(const KeptMessage& message);
+  void settle_loose();
+  void end_hold_of(const KeptMessage& message);
+  bool let_all_go();
 
   Handle handle_;
   const uint32_t group_index_;
@@ -115,12 +106,10 @@ class Deliverer {
   Lanes blocked_again_;                  // the same as the pass over skipped ones sees it
   uint64_t claimed_first_ = UINT64_MAX;  // all that bears our tag is from here on
   uint64_t claimed_end_ = 0;             // and before this
-  const uint64_t taken_away_at_begin_;   // the group's count
-  uint64_t taken_away_;                  // the group's count when we last saw it change
-  uint64_t taken_until_ = 0;             // messages before it may be among those
-  HeldBlocks held_;
-  uint32_t loose_count_ = 0;
-  Loose loose_[kLooseMax];
+  const bool drops_;                     // messages may be dropped under our hands
+  uint32_t taken_away_ = 0;              // the group's count before the last look
+  uint32_t loose_ = 0;                   // of kept_: over, and somebody is about to set our bit
+  KeptMessages kept_;
   uint64_t delivered_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t acknowledged_to_waiters_ = 0;  // since they were woken

@@ -3,77 +3,101 @@
 #include "ring/holders.h"
 
 namespace elasticpool {
+namespace {
 
-using State = HeldBlocks::State;
+constexpr uint32_t kLooseMany = 32;
 
-// Whether a message that is, or was, with us may have been dropped under our hands.
-bool Deliverer::is_taken_away(uint64_t sequence) {
-  const uint64_t count = group_.taken_away.load_ordered();
-  if (EP_UNLIKELY(count != taken_away_)) {
-    taken_away_ = count;
-    // Who drops counts first and claims nothing: what we claim from now on is not meant.
-    taken_until_ = claimed_end_;
-  }
-  return EP_UNLIKELY(sequence < taken_until_);
+}  // namespace
+
+// In a group that drops each message; else what is held, and comes again.
+void Deliverer::take_into_work(const ep_ring_message& message) {
+  KeptMessage* known = kept_.find(message.sequence);
+  if (known == nullptr && !drops_) return;
+  KeptMessage& entry = kept_.at(message.sequence);
+  // The bit of its last delivery is still there, or may still come.
+  entry.has_bit = known != nullptr;
+  entry.block = message.block;
+  entry.taken_away = taken_away_;
+  entry.deliveries = static_cast<uint8_t>(message.deliveries);
+  entry.is_in_work = true;
 }
 
-// Behind the change of its delivery word, by us or by others. Who dropped it, and perhaps died in
-// the middle of that, has set our holder's bit.
-void Deliverer::give_up(uint64_t sequence, uint32_t block) {
-  bool is_to_go = is_taken_away(sequence);
-  if (EP_UNLIKELY(!held_.is_empty())) {
-    // Where it is not known what the program holds, it stays until the handle is closed.
-    if (!held_.are_known()) return;
-    const State state = held_.state(sequence);
-    if (state == State::kInWork) held_.set_state(sequence, State::kOutOfWork);
-    if (state == State::kLetGo) held_.remove(sequence);
-    is_to_go = state == State::kLetGo || (is_to_go && state == State::kNone);
-  }
-  if (is_to_go) let_go({sequence, block});
+bool Deliverer::may_have_bit(const KeptMessage& message) const {
+  return message.has_bit ||
+         (drops_ && message.taken_away != static_cast<uint32_t>(group_.taken_away.load_ordered()));
 }
 
-// Whoever takes it from us at this moment may set the bit late: then we look again.
-void Deliverer::let_go(const Loose& message) {
-  if (loose_count_ != 0) let_go_loose();
-  if (!is_being_dropped(handle_.region(), message.sequence)) {
-    end_hold_of(message);
-  } else if (loose_count_ < kLooseMax) {
-    loose_[loose_count_++] = message;
-  }
-}
-
-void Deliverer::let_go_loose() {
-  uint32_t left = 0;
-  for (uint32_t i = 0; i < loose_count_; ++i) {
-    if (is_being_dropped(handle_.region(), loose_[i].sequence)) {
-      loose_[left++] = loose_[i];
-    } else {
-      end_hold_of(loose_[i]);
-    }
-  }
-  loose_count_ = left;
-}
-
-bool Deliverer::end_hold_of(const Loose& message) {
-  BlockPlace place;
-  if (!handle_.pool.find(message.block, &place) ||
-      !end_hold(place, message.sequence, handle_.member.tag)) {
+// Whether the entry may go: neither its program nor the ring needs our bit any more, and it is not
+// set. While somebody takes the message from us he may set it late: then we look again.
+bool Deliverer::is_settled(const KeptMessage& message) {
+  if (message.is_in_work || message.is_held) return false;
+  if (!may_have_bit(message)) return true;
+  if (drops_ && is_being_dropped(handle_.region(), message.sequence)) {
+    ++loose_;
     return false;
   }
-  handle_.reclaimer.free_if_unheld(message.block, place);
+  end_hold_of(message);
   return true;
+}
+
+void Deliverer::settle_loose() {
+  loose_ = 0;
+  kept_.remove_if([this](const KeptMessage& message) { return is_settled(message); });
+}
+
+void Deliverer::end_hold_of(const KeptMessage& message) {
+  BlockPlace place;
+  if (handle_.pool.find(message.block, &place) &&
+      end_hold(place, message.sequence, handle_.member.tag)) {
+    handle_.reclaimer.free_if_unheld(message.block, place);
+  }
+}
+
+// Behind the change of its delivery word, by us or by others. An earlier delivery than the last one
+// is nothing to us.
+void Deliverer::give_up(const ep_ring_message& message) {
+  KeptMessage* entry = kept_.find(message.sequence);
+  if (entry == nullptr || entry->deliveries != static_cast<uint8_t>(message.deliveries)) return;
+  entry->is_in_work = false;
+  if (is_settled(*entry)) kept_.remove(message.sequence);
+  if (loose_ >= kLooseMany) settle_loose();
+}
+
+// What is behind `after` was returned.
+void Deliverer::give_up_behind(uint64_t after) {
+  kept_.remove_if([this, after](KeptMessage& message) {
+    if (message.sequence > after) message.is_in_work = false;
+    return is_settled(message);
+  });
+}
+
+// False: somebody may set our bit on one of them.
+bool Deliverer::let_all_go() {
+  bool is_over = true;
+  kept_.remove_if([this, &is_over](const KeptMessage& message) {
+    if (drops_ && is_being_dropped(handle_.region(), message.sequence)) is_over = false;
+    if (may_have_bit(message)) end_hold_of(message);
+    return true;
+  });
+  return is_over;
 }
 
 ep_ring_error Deliverer::hold(const ep_ring_message& message) {
   const ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
+  if (!kept_.make_room()) return EP_RING_NO_MEMORY;
   const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
   BlockPlace place;
   if (!handle_.pool.find(message.block, &place)) return EP_RING_GONE;
   // With us, so its block stays; from then on the bit keeps it.
   if (delivery(message.sequence).load_ordered() != claimed) return EP_RING_GONE;
   if (!begin_hold(place, message.sequence, handle_.member.tag)) return EP_RING_GONE;
-  held_.hold(message.sequence, message.block);
+  KeptMessage& entry = kept_.at(message.sequence);
+  entry.block = message.block;
+  entry.deliveries = static_cast<uint8_t>(message.deliveries);
+  entry.is_in_work = true;
+  entry.is_held = true;
+  entry.has_bit = true;
   return EP_RING_OK;
 }
 
@@ -82,33 +106,11 @@ ep_ring_error Deliverer::hold(const ep_ring_message& message) {
 ep_ring_error Deliverer::unhold(const ep_ring_message& message) {
   const ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
-  switch (held_.state(message.sequence)) {
-    case State::kInWork:
-      held_.set_state(message.sequence, State::kLetGo);
-      return EP_RING_OK;
-    case State::kLetGo:
-      return EP_RING_GONE;
-    case State::kOutOfWork:
-      held_.remove(message.sequence);
-      let_go({message.sequence, message.block});
-      return EP_RING_OK;
-    case State::kNone:
-      break;
-  }
-  return end_hold_of({message.sequence, message.block}) ? EP_RING_OK : EP_RING_GONE;
-}
-
-// False: there may be more.
-bool Deliverer::unhold_all() {
-  if (!held_.are_known()) return false;
-  const uint64_t bit = holder_bit(handle_.member.tag);
-  for (uint32_t i = 0; i < held_.count(); ++i) {
-    BlockPlace place;
-    if (!handle_.pool.find(held_.at(i).block, &place)) return false;
-    place.entry->holders.clear_bits(bit);
-    handle_.reclaimer.free_if_unheld(held_.at(i).block, place);
-  }
-  return true;
+  KeptMessage* entry = kept_.find(message.sequence);
+  if (entry == nullptr || !entry->is_held) return EP_RING_GONE;
+  entry->is_held = false;
+  if (is_settled(*entry)) kept_.remove(message.sequence);
+  return EP_RING_OK;
 }
 
 }  // namespace elasticpool

@@ -33,7 +33,8 @@ inline bool end_hold(const BlockPlace& place, uint64_t sequence, Tag consumer) {
 }
 
 // A consumer may still be reading the message, though it is not its any more: its bytes stay until
-// it gives them up, closes its handle or is gone.
-void keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer);
+// it gives them up, closes its handle or is gone. False: the message is gone already.
+bool keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer,
+              uint32_t* block, BlockPlace* place);
 
 }  // namespace elasticpool

@@ -64,11 +64,8 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     // Others may publish and pass what is of other sizes for as long as we look.
     const uint64_t taken = handle_.reclaimer.pass(kPassBatch, true);
     taken_out += taken;
-    if (taken != 0 &&
-        (taken_out <= handle_.region().geometry().slots || deadline.left_ns(kRoomWaitNs) != 0)) {
-      if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
-      continue;
-    }
+    if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
+    if (taken != 0 && may_go_on(taken_out, deadline)) continue;
     const uint64_t head = handle_.reclaimer.head();
     if (head >= cursor_ && head >= handle_.region().header().tail.load_ordered()) {
       // Another may have taken the messages out since we looked, and freed their blocks.
@@ -77,9 +74,13 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
       continue;
     }
     was_empty = false;
+    // Far behind what we have seen ourselves: a wrong hint.
+    if (cursor_ > head && cursor_ - head > 2 * handle_.region().geometry().slots) {
+      restore_ring_hints(handle_.region());
+    }
     error = make_room(head);
     if (error == EP_RING_FULL) return error;
-    if (error == EP_RING_OK) continue;
+    if (error == EP_RING_OK && may_go_on(++taken_out, deadline)) continue;
     if (!wait_for_room(deadline)) return timeout_ms == 0 ? EP_RING_NO_MEMORY : EP_RING_TIMEOUT;
     search = Pool::Search::kFree;
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
@@ -261,36 +262,53 @@ void Publisher::look_at_groups(uint64_t epoch) {
 
 // Also from under a consumer's hands: its bytes stay with it until it gives the message up. It
 // clears the bit itself, since another who drops the same may rely on it; and not before we are
-// done (Deliverer::let_go).
-void Publisher::drop(uint32_t group_index, uint64_t sequence) {
+// done (Deliverer::is_settled). False: its word is of a later message, or cannot be right.
+bool Publisher::drop(uint32_t group_index, uint64_t sequence) {
   Region& region = handle_.region();
   GroupRecord& group = region.group(group_index);
   SharedU64& delivery = region.delivery(group_index, region.slot_of(sequence));
   const uint32_t lap = region.lap_of(sequence);
   const uint64_t word = delivery.load_ordered();
   // While we looked it went, and the next one is there.
-  if (is_ahead_of(word, lap)) return;
+  if (is_ahead_of(word, lap)) return false;
   const bool is_here = is_of_lap(word, lap);
-  const bool is_in_work = is_here && delivery_state(word) == DeliveryState::kClaimed &&
-                          place_of(delivery_tag(word)) < kConsumersMax;
-  MemberRecord& record = *handle_.member.record;
-  if (is_in_work) {
-    record.sweeping.store_ordered(place_of(delivery_tag(word)) + 1);
-    record.dropping.store_ordered(sequence);
-    group.taken_away.add_ordered(1);
-    // Who gives it up looks at these behind his change of the word.
-    if (delivery.load_ordered() == word) {
-      keep_for(region, handle_.pool, sequence, delivery_tag(word));
-    }
+  if (is_here && delivery_state(word) == DeliveryState::kClaimed &&
+      place_of(delivery_tag(word)) < kConsumersMax) {
+    drop_in_work(group_index, sequence, word);
+    return true;
   }
-  if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0)) &&
-      (!is_here || delivery_state(word) != DeliveryState::kAcked)) {
+  // Acknowledged, and needed by a checkpoint.
+  const bool is_acked = is_here && delivery_state(word) == DeliveryState::kAcked;
+  if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0)) && !is_acked) {
     group.dropped.add(1);
   }
-  if (is_in_work) {
-    record.dropping.store_ordered(0);
-    record.sweeping.store_ordered(0);
+  return true;
+}
+
+void Publisher::drop_in_work(uint32_t group_index, uint64_t sequence, uint64_t word) {
+  Region& region = handle_.region();
+  GroupRecord& group = region.group(group_index);
+  SharedU64& delivery = region.delivery(group_index, region.slot_of(sequence));
+  const Tag consumer = delivery_tag(word);
+  MemberRecord& record = *handle_.member.record;
+  record.sweeping.store_ordered(place_of(consumer) + 1);
+  record.dropping.store_ordered(sequence);
+  group.taken_away.add_ordered(1);
+  uint32_t block = 0;
+  BlockPlace place;
+  // Who gives it up looks at these behind his change of the word.
+  const bool is_kept = delivery.load_ordered() == word &&
+                       keep_for(region, handle_.pool, sequence, consumer, &block, &place);
+  const uint32_t lap = region.lap_of(sequence);
+  if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) {
+    group.dropped.add(1);
   }
+  // Nobody clears the bit of who has left meanwhile.
+  if (is_kept && !is_open(region, consumer) && end_hold(place, sequence, consumer)) {
+    handle_.reclaimer.free_if_unheld(block, place);
+  }
+  record.dropping.store_ordered(0);
+  record.sweeping.store_ordered(0);
 }
 
 // OK: something changed, try again. FULL: a group's policy says so. TIMEOUT: wait.
@@ -308,8 +326,14 @@ ep_ring_error Publisher::make_room(uint64_t held) {
   bool is_blocked = false;
   for (uint32_t i = 0; i < kGroupsMax; ++i) {
     if (handle_.reclaimer.has_passed(i, held)) continue;
-    if (region.group(i).policy.load_relaxed() == EP_RING_FAIL) return EP_RING_FULL;
-    if (region.group(i).policy.load_relaxed() == EP_RING_DROP_OLDEST) {
+    const GroupRecord& group = region.group(i);
+    const uint32_t policy = group.policy.load_relaxed();
+    // One that is still being made has neither a policy nor words yet.
+    if (group_state(group.state.load_ordered()) != GroupState::kActive) {
+      is_blocked = true;
+    } else if (policy == EP_RING_FAIL) {
+      return EP_RING_FULL;
+    } else if (policy == EP_RING_DROP_OLDEST) {
       to_drop |= uint32_t{1} << i;
     } else {
       is_blocked = true;
@@ -321,10 +345,16 @@ ep_ring_error Publisher::make_room(uint64_t held) {
     restore_ring_hints(region);
   }
   if (is_blocked || to_drop == 0) return EP_RING_TIMEOUT;
+  bool is_changed = false;
   for (uint32_t i = 0; i < kGroupsMax; ++i) {
-    if ((to_drop >> i & 1) != 0) drop(i, held);
+    if ((to_drop >> i & 1) != 0 && drop(i, held)) is_changed = true;
   }
-  return EP_RING_OK;
+  return is_changed || is_gone() ? EP_RING_OK : EP_RING_TIMEOUT;
+}
+
+// Room was made so often, and others had it. Once round the ring is no waiting.
+bool Publisher::may_go_on(uint64_t rooms, Deadline& deadline) const {
+  return rooms <= handle_.region().geometry().slots || deadline.left_ns(1) != 0;
 }
 
 // A consumer that runs is about to acknowledge something. False: it did not.
@@ -365,6 +395,7 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
   uint64_t keys = 0;
   const bool is_stream = count > 1 || timestamp_ns - published_at_ns_ < kStreamNs;
   published_at_ns_ = timestamp_ns;
+  uint64_t rooms = 0;
   Turn turn(handle_.region().header().tail_turn, handle_.member.tag);
   if (count > 1) take_turn(turn);
   while (*published < count) {
@@ -387,9 +418,11 @@ ep_ring_error Publisher::publish(const ep_ring_buffer* buffers, size_t count,
     turn.give();
     store_tail();
     tell_consumers(first, *published, keys);
+    error = handle_.attend();
+    if (error != EP_RING_OK) break;
     error = make_room(cursor_ - handle_.region().geometry().slots);
-    if (error == EP_RING_OK) continue;
-    if (error != EP_RING_TIMEOUT) break;
+    if (error == EP_RING_OK && may_go_on(++rooms, deadline)) continue;
+    if (error != EP_RING_OK && error != EP_RING_TIMEOUT) break;
     error = timeout_ms == 0 ? EP_RING_FULL : EP_RING_TIMEOUT;
     if (!wait_for_room(deadline)) break;
     if (handle_.attend() != EP_RING_OK) error = EP_RING_FENCED;

@@ -43,7 +43,9 @@ class Publisher {
   ep_ring_error unattach(const BlockPlace& place, ep_ring_error error);
   EP_ALWAYS_INLINE void write_line(const HeaderWords& header, SharedLine& line);
   ep_ring_error make_room(uint64_t held);
-  void drop(uint32_t group_index, uint64_t sequence);
+  bool drop(uint32_t group_index, uint64_t sequence);
+  void drop_in_work(uint32_t group_index, uint64_t sequence, uint64_t word);
+  bool may_go_on(uint64_t rooms, Deadline& deadline) const;
   void tell_consumers(uint64_t first, uint64_t count, uint64_t keys);
   void look_at_groups(uint64_t epoch);
   bool spin_for_room(bool even_unseen, Deadline& deadline);

@@ -164,13 +164,12 @@ bool Reclaimer::change_line(uint64_t sequence, uint32_t mapped, bool is_helped) 
   return is_changed;
 }
 
-void keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer) {
+bool keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer,
+              uint32_t* block, BlockPlace* place) {
   MessageHeader header;
-  BlockPlace place;
-  if (open_header(region.line(region.slot_of(sequence)), sequence, &header) &&
-      pool.find(header.block, &place)) {
-    begin_hold(place, sequence, consumer);
-  }
+  if (!open_header(region.line(region.slot_of(sequence)), sequence, &header)) return false;
+  *block = header.block;
+  return pool.find(header.block, place) && begin_hold(*place, sequence, consumer);
 }
 
 void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t word) {

@@ -107,7 +107,10 @@ void Sweep::return_message(uint32_t group, uint64_t sequence) {
   const bool is_behind_checkpoint =
       state == DeliveryState::kAcked && checkpoint != kNoCheckpoint && sequence > checkpoint;
   if (state != DeliveryState::kClaimed && !is_behind_checkpoint) return;
-  if (!is_gone_) keep_for(region_, pool_, sequence, tag_);
+  uint32_t block = 0;
+  BlockPlace place;
+  // It may still be reading what it was delivered.
+  if (!is_gone_) keep_for(region_, pool_, sequence, tag_, &block, &place);
   delivery.change(word,
                   delivery_word(DeliveryState::kReturned, kNobody, lap, delivery_count(word)));
 }

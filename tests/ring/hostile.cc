@@ -57,6 +57,7 @@ void use(ep_ring* ring, unsigned rounds, unsigned seed) {
   options.group = "victims";
   options.name = seed % 2 == 0 ? "one" : nullptr;
   options.private_bytes = seed % 3 == 0 ? size_t{128} << 10 : 0;
+  options.group_options.policy = static_cast<ep_ring_policy>(seed / 2 % 3);
   ep_ring_producer_open(ring, &producer);
   ep_ring_consumer_open(ring, &options, &consumer);
   for (unsigned i = 0; i < rounds; ++i) {

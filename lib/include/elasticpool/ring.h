@@ -166,7 +166,8 @@ struct ep_ring_buffer {
 /* Reserves a block of the pool. Nothing in it is cleared.
  *
  * timeout_ms  how long to wait while the pool is exhausted by messages of lagging groups (their
- *             policies apply, as in ep_ring_publish).
+ *             policies apply, as in ep_ring_publish). Nobody waits for what is reserved, held, or
+ *             in work after it was dropped: where no message is left, it is NO_MEMORY at once.
  * Cost        a pop from this handle's own cache; some hundred nanoseconds when it is empty. In an
  *             exhausted pool some microseconds at work, also with timeout 0, and a look at all of
  *             it.
@@ -204,8 +205,9 @@ int ep_ring_publish_batch(ep_ring_producer* producer, struct ep_ring_buffer* buf
 
 enum ep_ring_start { EP_RING_OLDEST = 0, EP_RING_NEWEST = 1, EP_RING_SEQUENCE = 2 };
 /* What happens to publishers when this group lags by the whole ring, or by the whole pool. Who
- * drops waits for nobody: what a consumer is busy with is dropped as well, and its bytes stay until
- * the consumer has given it up. */
+ * drops waits for no consumer: what one is busy with is dropped as well, and its bytes stay until
+ * it has given that up. The next message of its key may then go to another, who works on it at the
+ * same time. */
 enum ep_ring_policy { EP_RING_BLOCK = 0, EP_RING_DROP_OLDEST = 1, EP_RING_FAIL = 2 };
 
 struct ep_ring_group_options {
@@ -282,8 +284,7 @@ int ep_ring_release(ep_ring_consumer* consumer,
                     const struct ep_ring_message* message) EP_RING_NOEXCEPT;
 
 /* Keeps the bytes beyond the acknowledgement; one reference a consumer and message, to be taken
- * before it is acknowledged. Up to 64 at a time are known one by one: with more, what was dropped
- * in work stays until the handle is closed. Errors  GONE FENCED. */
+ * before it is acknowledged. Errors  GONE FENCED NO_MEMORY (of this process). */
 int ep_ring_hold(ep_ring_consumer* consumer,
                  const struct ep_ring_message* message) EP_RING_NOEXCEPT;
 int ep_ring_unhold(ep_ring_consumer* consumer,

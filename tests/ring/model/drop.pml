@@ -1,9 +1,9 @@
-/* A message dropped under its consumer's hands: drop, acknowledge, hold, unhold, take out.
+/* A message dropped under its consumer's hands: drop, acknowledge, release, hold, unhold, take out.
  *
- * Covered    the consumer (pid CONSUMER) has the message of sequence 1, and perhaps holds it; two
- *            publishers drop it at the same time, each killed before any step, or not; it is taken
- *            out, its slot goes to the next message, and its block is used again as sequence 2. The
- *            consumer stays: no sweep looks at its bits.
+ * Covered    the consumer (pid CONSUMER) has the message of sequence 1, and perhaps holds it; it
+ *            releases it, perhaps, and gets it again; two publishers drop it at the same time, each
+ *            killed before any step, or not; it is taken out, its slot goes to the next message, and
+ *            its block is used again as sequence 2. The consumer stays: no sweep looks at its bits.
  * Claims     it reads its message until it has given it up, by acknowledgement and unhold in any
  *            order; the block is freed once, and in the end it is free.
  *
@@ -15,6 +15,8 @@
  * mutant 5: who is refused clears the bit himself
  * mutant 6: to hold no longer clears the bit of what is in work (unhold)
  * mutant 7: to acknowledge clears the bit of what is held (give_up)
+ * mutant 8: what was still to be cleared of a delivery is cleared behind the next (take_into_work)
+ * mutant 9: a message that comes again has no bit from before (KeptMessage::has_bit)
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -31,12 +33,15 @@ byte state = ATTACHED, low = 1;
 byte held_sequence = 1;
 bool is_held;
 
+/* Delivered once, and again */
 #define WITH 1
-#define ACKED 2
-#define DROPPED 3
-#define NEXT 4
-byte delivery = WITH;
-bool in_slot = true, taken_away;
+#define AGAIN 2
+#define RETURNED 3
+#define ACKED 4
+#define DROPPED 5
+#define NEXT 6
+byte delivery = WITH, taken_away;
+bool in_slot = true;
 /* MemberRecord::dropping of the publishers: pids 2 and 3 */
 bool at_it[4], dead[4];
 
@@ -79,82 +84,140 @@ inline end_hold() {
   fi
 }
 
-/* Deliverer::let_go(), and as often as it takes */
-inline let_go() {
-  do
-  :: ok = at_it[2];
-     ok = ok || at_it[3];
-     if
-     :: !ok || MUTANT == 3 -> break
-     :: else -> (!at_it[2] && !at_it[3])
-     fi
-  od;
-  end_hold()
-}
-
-/* ack(), give_up() */
-inline acknowledge() {
-  atomic { if :: delivery == WITH -> delivery = ACKED :: else fi; in_work = false; reads = holds }
-  atomic { ok = taken_away || is_unheld }
+/* Deliverer::is_settled() */
+inline settle() {
   if
-  :: ok && (!holds || MUTANT == 7) -> let_go()
+  :: !in_work && !holds ->
+     atomic { ok = has_bit || taken_away != taken_before }
+     if
+     :: ok ->
+        ok = at_it[2];
+        ok = ok || at_it[3];
+        if
+        :: ok && MUTANT != 3 -> is_loose = true
+        :: else -> is_loose = false; end_hold()
+        fi
+     :: else -> is_loose = false
+     fi
   :: else
   fi
 }
 
+/* ack() or release(), give_up() */
+inline give_up(to) {
+  atomic {
+    if
+    :: delivery == mine -> delivery = to
+    :: else
+    fi;
+    in_work = false;
+    reads = holds
+  }
+  if
+  :: MUTANT == 7 -> end_hold()
+  :: else
+  fi;
+  settle()
+}
+
 inline unhold() {
   if
-  :: in_work && MUTANT != 6 -> atomic { holds = false; is_unheld = true }
-  :: else -> atomic { holds = false; reads = in_work } let_go()
+  :: MUTANT == 6 -> atomic { holds = false; reads = in_work } end_hold()
+  :: else -> atomic { holds = false; reads = in_work } settle()
   fi
+}
+
+inline perhaps_hold() {
+  if
+  :: true
+  :: atomic { ok = delivery == mine }
+     if
+     :: ok -> atomic { assert(held_sequence == 1); is_held = true; holds = true; has_bit = true }
+     :: else
+     fi
+  fi;
+  assert(READS_WELL)
 }
 
 active proctype nobody() { skip } /* so that pids are those of the model */
 
 active proctype consumer() {
-  bool ok, holds, is_unheld, in_work = true;
-  if
-  :: true
-  :: /* hold() */
-     atomic { ok = delivery == WITH }
-     if
-     :: ok -> atomic { assert(held_sequence == 1); is_held = true; holds = true }
-     :: else
-     fi
-  fi;
-  assert(READS_WELL);
+  bool ok, holds, has_bit, is_loose, in_work = true, was_loose;
+  byte mine = WITH, taken_before, count;
+  perhaps_hold();
   if
   :: holds -> unhold(); assert(READS_WELL)
   :: true
   fi;
-  acknowledge();
+  if
+  :: true -> /* released; perhaps it comes again */
+     give_up(RETURNED);
+     assert(!reads || READS_WELL);
+     count = taken_away;
+     atomic {
+       ok = delivery == RETURNED;
+       if
+       :: ok ->
+          delivery = AGAIN;
+          mine = AGAIN;
+          taken_before = count;
+          in_work = true;
+          reads = true;
+          has_bit = (has_bit || is_loose) && MUTANT != 9;
+          was_loose = is_loose;
+          is_loose = false
+       :: else
+       fi
+     }
+     if
+     :: ok ->
+        if
+        :: was_loose && MUTANT == 8 -> (!at_it[2] && !at_it[3]); end_hold()
+        :: else
+        fi;
+        assert(READS_WELL);
+        if
+        :: !holds -> perhaps_hold()
+        :: else
+        fi;
+        give_up(ACKED)
+     :: else
+     fi
+  :: true -> give_up(ACKED)
+  fi;
   assert(!reads || READS_WELL);
   if
   :: holds -> unhold()
   :: else
   fi;
+  do
+  :: is_loose -> (!at_it[2] && !at_it[3]); settle()
+  :: else -> break
+  od;
   is_done = true
 }
 
 /* Publisher::drop() */
 active [2] proctype publisher() {
   bool ok;
-  atomic { ALIVE ok = delivery == WITH }
+  byte seen;
+  atomic { ALIVE seen = delivery }
   if
-  :: ok ->
+  :: seen == RETURNED -> atomic { ALIVE if :: delivery == seen -> delivery = DROPPED :: else fi }
+  :: seen == WITH || seen == AGAIN ->
      atomic { ALIVE at_it[_pid] = true }
      if
-     :: MUTANT != 2 -> atomic { ALIVE taken_away = true }
+     :: MUTANT != 2 -> atomic { ALIVE taken_away++ }
      :: else
      fi;
-     atomic { ALIVE ok = delivery == WITH }
+     atomic { ALIVE ok = delivery == seen }
      if
      :: (ok || MUTANT == 4) && MUTANT != 1 ->
         /* begin_hold() */
         atomic { ALIVE if :: held_sequence == 1 -> is_held = true :: else fi }
      :: else
      fi;
-     atomic { ALIVE ok = delivery == WITH; if :: ok -> delivery = DROPPED :: else fi }
+     atomic { ALIVE ok = delivery == seen; if :: ok -> delivery = DROPPED :: else fi }
      if
      :: !ok && MUTANT == 5 -> end_hold()
      :: else

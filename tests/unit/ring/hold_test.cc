@@ -97,7 +97,80 @@ TEST_F(Ring, WhatIsHeldNoMoreGoesWhenItIsGivenUp) {
   EXPECT_EQ(pool_used(), 64U) << "the one that is still held";
 }
 
-// More than are known one by one.
+// Not held: nothing of it is let go.
+TEST_F(Ring, UnholdOfWhatWasNotHeldIsRefused) {
+  open();
+  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  publish_many(1);
+  ep_ring_message message;
+  ASSERT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK);
+  publish_many(100);
+  EXPECT_EQ(ep_ring_hold(consumer, &message), EP_RING_GONE);
+  EXPECT_EQ(ep_ring_unhold(consumer, &message), EP_RING_GONE);
+  EXPECT_EQ(pool_used(), (64U + 1U) * 64U);
+  EXPECT_EQ(ep_ring_ack(consumer, &message), EP_RING_GONE);
+  EXPECT_EQ(pool_used(), 64U * 64U);
+}
+
+TEST_F(Ring, AnEarlierDeliveryGivesNothingUp) {
+  open();
+  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  publish_many(1);
+  ep_ring_message first;
+  ep_ring_message again;
+  ASSERT_EQ(ep_ring_get(consumer, 0, &first), EP_RING_OK);
+  ASSERT_EQ(ep_ring_release(consumer, &first), EP_RING_OK);
+  ASSERT_EQ(ep_ring_get(consumer, 0, &again), EP_RING_OK);
+  ASSERT_EQ(again.sequence, first.sequence);
+  publish_many(100);
+  EXPECT_EQ(ep_ring_ack(consumer, &first), EP_RING_GONE);
+  EXPECT_EQ(pool_used(), (64U + 1U) * 64U);
+  EXPECT_EQ(ep_ring_ack(consumer, &again), EP_RING_GONE);
+  EXPECT_EQ(pool_used(), 64U * 64U);
+}
+
+// Who begins again has nothing in work: neither what was dropped before nor what is dropped after.
+TEST_F(Ring, WhatIsRecoveredIsGivenUp) {
+  open();
+  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  ep_ring_message held;
+  for (int round = 0; round < 10; ++round) {
+    publish_many(2);
+    ep_ring_message message;
+    uint64_t sequence = 0;
+    ASSERT_EQ(ep_ring_get(consumer, 0, &held), EP_RING_OK);
+    ASSERT_EQ(ep_ring_hold(consumer, &held), EP_RING_OK);
+    ASSERT_EQ(ep_ring_recover(consumer, &sequence), EP_RING_OK);
+    publish_many(100);
+    ASSERT_EQ(ep_ring_unhold(consumer, &held), EP_RING_OK);
+    ASSERT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK);
+    publish_many(100);
+    ASSERT_EQ(ep_ring_recover(consumer, &sequence), EP_RING_OK);
+    EXPECT_EQ(pool_used(), 64U * 64U);
+    while (take(consumer) >= 0) continue;
+  }
+}
+
+// Many at once, held and dropped in work.
+TEST_F(Ring, ManyAreHeldAndDropped) {
+  open(256);
+  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  publish_many(200);
+  std::vector<ep_ring_message> messages(200);
+  for (ep_ring_message& message : messages) {
+    ASSERT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK);
+    ASSERT_EQ(ep_ring_hold(consumer, &message), EP_RING_OK);
+  }
+  publish_many(600);
+  for (uint32_t i = 0; i < 200; ++i) EXPECT_EQ(ep_ring_unhold(consumer, &messages[i]), EP_RING_OK);
+  EXPECT_EQ(pool_used(), (256U + 200U) * 64U);
+  for (uint32_t i = 0; i < 200; ++i) {
+    EXPECT_EQ(value_of(messages[i]), i);
+    EXPECT_EQ(ep_ring_ack(consumer, &messages[i]), EP_RING_GONE);
+  }
+  EXPECT_EQ(pool_used(), 256U * 64U);
+}
+
 TEST_F(Ring, ManyAreHeld) {
   open(256);
   ep_ring_consumer* consumer = join("group");

@@ -201,4 +201,40 @@ TEST(RingThreads, DroppedInWork) {
   ep_ring_detach(ring);
 }
 
+// There is no piece so large, and another publishes all the time: who asks for it comes to an end.
+TEST(RingThreads, WhatCannotBeHadIsRefused) {
+  ep_ring* ring = nullptr;
+  ep_ring_options options;
+  ep_ring_options_init(&options);
+  options.pool_bytes = size_t{4} << 20;
+  ASSERT_EQ(ep_ring_create(nullptr, &options, &ring), EP_RING_OK);
+  ep_ring_group_options dropping = {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST};
+  ASSERT_EQ(ep_ring_group_create(ring, "dropping", &dropping), EP_RING_OK);
+  std::atomic<bool> is_over{false};
+  std::thread other([&] {
+    ep_ring_producer* producer = nullptr;
+    ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
+    while (!is_over.load()) {
+      ep_ring_buffer buffer;
+      if (ep_ring_reserve(producer, 64, 0, &buffer) != EP_RING_OK) continue;
+      if (ep_ring_publish(producer, &buffer, nullptr, 0, nullptr) == EP_RING_OK) continue;
+      ASSERT_EQ(ep_ring_discard(producer, &buffer), EP_RING_OK);
+    }
+    ep_ring_producer_close(producer);
+  });
+  ep_ring_producer* producer = nullptr;
+  ASSERT_EQ(ep_ring_producer_open(ring, &producer), EP_RING_OK);
+  ep_ring_buffer kept;
+  ep_ring_buffer buffer;
+  ASSERT_EQ(ep_ring_reserve(producer, size_t{1} << 20, EP_RING_FOREVER, &kept), EP_RING_OK);
+  for (const int timeout_ms : {0, 20}) {
+    const int error = ep_ring_reserve(producer, (size_t{4} << 20) - 4096, timeout_ms, &buffer);
+    EXPECT_TRUE(error == EP_RING_NO_MEMORY || error == EP_RING_TIMEOUT) << error;
+  }
+  is_over = true;
+  other.join();
+  ep_ring_producer_close(producer);
+  ep_ring_detach(ring);
+}
+
 }  // namespace
