@@ -265,7 +265,8 @@ struct ep_ring_message {
  *
  * Cost    about 30 ns and the transfer of its cache lines; an empty ring is polled for a moment
  *         before the process sleeps (futex).
- * Errors  EMPTY FENCED STOPPED CORRUPT (a message was damaged; the next call goes on behind it). */
+ * Errors  EMPTY FENCED STOPPED CORRUPT (a message was damaged; the next call goes on behind it),
+ *         NO_MEMORY: of this process, to remember what is in work in a group that drops. */
 int ep_ring_get(ep_ring_consumer* consumer, int timeout_ms,
                 struct ep_ring_message* message) EP_RING_NOEXCEPT;
 /* Up to `capacity` of them: as many as are there, at least one. */
