@@ -329,11 +329,9 @@ ep_ring_error Publisher::make_room(uint64_t held) {
     const GroupRecord& group = region.group(i);
     const uint32_t policy = group.policy.load_relaxed();
     // One that is still being made has neither a policy nor words yet.
-    if (group_state(group.state.load_ordered()) != GroupState::kActive) {
-      is_blocked = true;
-    } else if (policy == EP_RING_FAIL) {
-      return EP_RING_FULL;
-    } else if (policy == EP_RING_DROP_OLDEST) {
+    const bool is_made = group_state(group.state.load_ordered()) == GroupState::kActive;
+    if (is_made && policy == EP_RING_FAIL) return EP_RING_FULL;
+    if (is_made && policy == EP_RING_DROP_OLDEST) {
       to_drop |= uint32_t{1} << i;
     } else {
       is_blocked = true;
