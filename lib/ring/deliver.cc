@@ -35,7 +35,7 @@ uint64_t first_to_come(const Region& region) {
   const uint64_t from = head > tail ? head : tail;
   for (uint64_t sequence = from; sequence - from < slots; ++sequence) {
     const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
-    const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
+    const int32_t ahead = laps_ahead(word, region.lap_of(sequence));
     if (ahead < 0 || (ahead == 0 && slot_state(word) == SlotState::kEmpty)) return sequence;
   }
   return UINT64_MAX;
@@ -75,7 +75,7 @@ Deliverer::Look Deliverer::look_without_line(uint64_t sequence, uint64_t line_se
     return Look::kNothing;
   }
   const uint64_t word = region.slot_word(region.slot_of(sequence)).load_ordered();
-  const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
+  const int32_t ahead = laps_ahead(word, region.lap_of(sequence));
   if (ahead > 0) return Look::kLapped;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Look::kNothing;
   // Its publisher, or who helps that, is about to write it.
@@ -243,10 +243,8 @@ void Deliverer::catch_up() {
   const Region& region = handle_.region();
   const uint64_t head = region.header().head.load_ordered();
   // A hint: not to be believed where its slot says otherwise.
-  if (head <= scan_ ||
-      slot_lap(region.slot_word(region.slot_of(head)).load_ordered()) != region.lap_of(head)) {
-    return;
-  }
+  const uint64_t word = region.slot_word(region.slot_of(head)).load_ordered();
+  if (head <= scan_ || laps_ahead(word, region.lap_of(head)) != 0) return;
   scan_ = head;
   if (skipped_ < head) skipped_ = head;
   if (again_ < head) again_ = head;
@@ -314,10 +312,9 @@ bool Deliverer::say_asleep() {
   const Region& region = handle_.region();
   const uint64_t slot = region.slot_of(scan_);
   // A later message in its slot: laps were dropped since we looked.
-  const uint32_t lap = slot_lap(region.slot_word(slot).load_ordered());
+  const uint64_t word = region.slot_word(slot).load_ordered();
   return region.line(slot).words[0].load_acquire() != scan_ &&
-         static_cast<int32_t>(lap - region.lap_of(scan_)) <= 0 &&
-         group_.epoch.load_ordered() == epoch_;
+         laps_ahead(word, region.lap_of(scan_)) <= 0 && group_.epoch.load_ordered() == epoch_;
 }
 
 void Deliverer::sleep(uint64_t ns) {

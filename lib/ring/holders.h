@@ -33,8 +33,11 @@ inline bool end_hold(const BlockPlace& place, uint64_t sequence, Tag consumer) {
 }
 
 // A consumer may still be reading the message, though it is not its any more: its bytes stay until
-// it gives them up, closes its handle or is gone. False: the message is gone already.
-bool keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer,
-              uint32_t* block, BlockPlace* place);
+// it gives them up, closes its handle or is gone. kNoBlock: the message is gone already.
+struct KeptBlock {
+  uint32_t block = kNoBlock;
+  BlockPlace place;
+};
+KeptBlock keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer);
 
 }  // namespace elasticpool

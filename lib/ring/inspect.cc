@@ -148,7 +148,7 @@ ep_ring_error peek(Region& region, uint64_t sequence, ep_ring_message* message) 
   if (sequence < kFirstSequence) return EP_RING_GONE;
   const uint64_t slot = region.slot_of(sequence);
   const uint64_t word = region.slot_word(slot).load_ordered();
-  const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(sequence));
+  const int32_t ahead = laps_ahead(word, region.lap_of(sequence));
   if (ahead > 0) return EP_RING_GONE;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return EP_RING_EMPTY;
   MessageHeader header;

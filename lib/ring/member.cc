@@ -46,32 +46,10 @@ bool may_go_on(const MemberRecord& record) {
   return state != MemberState::kFree && state != MemberState::kDormant;
 }
 
-}  // namespace
-
-bool is_let_be(const Region& region, uint32_t place) {
-  for (uint32_t other = 0; other < kMembersMax; ++other) {
-    const MemberRecord& record = region.member(other);
-    if (record.sweeping.load_ordered() == place + 1 && may_go_on(record)) return false;
-  }
-  return true;
-}
-
-bool is_being_dropped(const Region& region, uint64_t sequence) {
-  for (uint32_t other = kConsumersMax; other < kMembersMax; ++other) {
-    const MemberRecord& record = region.member(other);
-    if (record.dropping.load_ordered() == sequence && may_go_on(record)) return true;
-  }
-  return false;
-}
-
-uint64_t ring_now_ns() { return read_clock(CLOCK_MONOTONIC); }
-uint64_t ring_now_coarse_ns() { return read_clock(CLOCK_MONOTONIC_COARSE); }
-
-ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberName& name,
-                   Member* member) {
+// In the first place that is free.
+ep_ring_error take_free_place(Region& region, uint32_t first, uint32_t end, const MemberName& name,
+                              Member* member) {
   const ProcessIdentity self = own_identity();
-  // Who removed a group may have died before he freed those.
-  if (first < kConsumersMax) free_orphans(region);
   for (uint32_t place = first; place < end; ++place) {
     MemberRecord& record = region.member(place);
     const uint64_t word = record.state.load_acquire();
@@ -95,6 +73,35 @@ ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberNam
   return EP_RING_BUSY;
 }
 
+}  // namespace
+
+bool is_let_be(const Region& region, uint32_t place) {
+  for (uint32_t other = 0; other < kMembersMax; ++other) {
+    const MemberRecord& record = region.member(other);
+    if (record.sweeping.load_ordered() == place + 1 && may_go_on(record)) return false;
+  }
+  return true;
+}
+
+bool is_being_dropped(const Region& region, uint64_t sequence) {
+  for (uint32_t other = kConsumersMax; other < kMembersMax; ++other) {
+    const MemberRecord& record = region.member(other);
+    if (record.dropping.load_ordered() == sequence && may_go_on(record)) return true;
+  }
+  return false;
+}
+
+uint64_t ring_now_ns() { return read_clock(CLOCK_MONOTONIC); }
+uint64_t ring_now_coarse_ns() { return read_clock(CLOCK_MONOTONIC_COARSE); }
+
+ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberName& name,
+                   Member* member) {
+  const ep_ring_error error = take_free_place(region, first, end, name, member);
+  if (error != EP_RING_BUSY || first >= kConsumersMax) return error;
+  // Who removed a group may have died before he freed those.
+  free_orphans(region);
+  return take_free_place(region, first, end, name, member);
+}
 ep_ring_error rejoin(Region& region, const MemberName& name, Member* member) {
   const ProcessIdentity self = own_identity();
   for (uint32_t place = 0; place < kConsumersMax; ++place) {

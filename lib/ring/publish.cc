@@ -167,7 +167,7 @@ ep_ring_error Publisher::publish_one(HeaderWords& header, const BlockPlace& plac
   bool is_restored = false;
   for (uint64_t i = 0; i <= 4 * slots; ++i) {
     const uint64_t word = region.slot_word(region.slot_of(cursor_)).load_acquire();
-    const auto ahead = static_cast<int32_t>(slot_lap(word) - region.lap_of(cursor_));
+    const int32_t ahead = laps_ahead(word, region.lap_of(cursor_));
     if (ahead > 0) {
       catch_up();
       continue;
@@ -294,18 +294,17 @@ void Publisher::drop_in_work(uint32_t group_index, uint64_t sequence, uint64_t w
   record.sweeping.store_ordered(place_of(consumer) + 1);
   record.dropping.store_ordered(sequence);
   group.taken_away.add_ordered(1);
-  uint32_t block = 0;
-  BlockPlace place;
   // Who gives it up looks at these behind his change of the word.
-  const bool is_kept = delivery.load_ordered() == word &&
-                       keep_for(region, handle_.pool, sequence, consumer, &block, &place);
+  KeptBlock kept;
+  if (delivery.load_ordered() == word) kept = keep_for(region, handle_.pool, sequence, consumer);
   const uint32_t lap = region.lap_of(sequence);
   if (delivery.change(word, delivery_word(DeliveryState::kDropped, kNobody, lap, 0))) {
     group.dropped.add(1);
   }
   // Nobody clears the bit of who has left meanwhile.
-  if (is_kept && !is_open(region, consumer) && end_hold(place, sequence, consumer)) {
-    handle_.reclaimer.free_if_unheld(block, place);
+  if (kept.block != kNoBlock && !is_open(region, consumer) &&
+      end_hold(kept.place, sequence, consumer)) {
+    handle_.reclaimer.free_if_unheld(kept.block, kept.place);
   }
   record.dropping.store_ordered(0);
   record.sweeping.store_ordered(0);
@@ -318,7 +317,7 @@ ep_ring_error Publisher::make_room(uint64_t held) {
   // Another took it out at the same time: what groups say of its slot is about the next message.
   const auto is_gone = [&region, held] {
     const uint64_t word = region.slot_word(region.slot_of(held)).load_ordered();
-    return static_cast<int32_t>(slot_lap(word) - region.lap_of(held)) > 0;
+    return laps_ahead(word, region.lap_of(held)) > 0;
   };
   if (is_gone()) return EP_RING_OK;
   // Nothing is dropped as long as another group keeps the message anyway.

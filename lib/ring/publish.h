@@ -9,10 +9,13 @@
 // Full      slot t still holds message t - slots: the policies of the groups that have not passed
 //           it decide.
 // Reclaim   who publishes also takes out what has passed: so blocks come back to who needs them. In
-//           a stream 64 messages at a time; else a few behind each fourth message, 64 messages
-//           late, while that is on its way and its answer is awaited.
-// Waiting   for room: some microseconds at work, then asleep until a consumer has acknowledged what
-//           is worth it (deliver.cc), and 10 ms at most.
+//           a stream as many as it published, 64 at least, when nobody else is at it; else a few
+//           behind each fourth message, 64 messages late, while that is on its way and its answer
+//           is awaited.
+// Turns     batches claim one after the other, unless one takes long (turn.h).
+// Waiting   for room: some microseconds at work, in which who else wants the processor gets it;
+//           then asleep until a consumer has acknowledged what is worth it (deliver.cc), and 10 ms
+//           at most.
 #pragma once
 
 #include "ring/handle.h"

@@ -4,7 +4,6 @@
 #include <bit>
 
 #include "ring/futex.h"
-#include "ring/holders.h"
 #include "ring/prefetch.h"
 #include "ring/turn.h"
 
@@ -164,14 +163,6 @@ bool Reclaimer::change_line(uint64_t sequence, uint32_t mapped, bool is_helped) 
   return is_changed;
 }
 
-bool keep_for(const Region& region, const Pool& pool, uint64_t sequence, Tag consumer,
-              uint32_t* block, BlockPlace* place) {
-  MessageHeader header;
-  if (!open_header(region.line(region.slot_of(sequence)), sequence, &header)) return false;
-  *block = header.block;
-  return pool.find(header.block, place) && begin_hold(*place, sequence, consumer);
-}
-
 void Reclaimer::finish_block(uint32_t block, const BlockPlace& place, uint64_t word) {
   const uint64_t holders = place.entry->holders.load_ordered();
   if (EP_UNLIKELY(holders_of(holders) != 0 && is_held_as(holders, block_low(word)))) {
@@ -238,7 +229,7 @@ Reclaimer::Outcome Reclaimer::empty(uint64_t sequence, uint64_t slot_word) {
   for (unsigned i = 0; i < kMembersMax; ++i) {
     if (EP_LIKELY(slot.change(slot_word, empty_slot(lap + 1)))) return Outcome::kTaken;
     slot_word = slot.load_ordered();
-    if (static_cast<int32_t>(slot_lap(slot_word) - lap) > 0) return Outcome::kAlreadyGone;
+    if (laps_ahead(slot_word, lap) > 0) return Outcome::kAlreadyGone;
     const SharedLine& line = region_.line(region_.slot_of(sequence));
     if (slot_lap(slot_word) != lap || line.words[0].load_acquire() == sequence) break;
   }
@@ -252,7 +243,7 @@ Reclaimer::Outcome Reclaimer::pass_one(uint64_t sequence, bool even_unseen) {
     const auto group = static_cast<uint32_t>(std::countr_zero(left));
     prefetch_to_read(&region_.delivery(group, region_.slot_of(sequence + kAhead)));
   }
-  const auto ahead = static_cast<int32_t>(slot_lap(word) - region_.lap_of(sequence));
+  const int32_t ahead = laps_ahead(word, region_.lap_of(sequence));
   if (ahead > 0) return Outcome::kAlreadyGone;
   if (ahead < 0 || slot_state(word) == SlotState::kEmpty) return Outcome::kStop;
   if (EP_UNLIKELY(region_.line(slot).words[0].load_ordered() != sequence)) {

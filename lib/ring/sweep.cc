@@ -107,10 +107,8 @@ void Sweep::return_message(uint32_t group, uint64_t sequence) {
   const bool is_behind_checkpoint =
       state == DeliveryState::kAcked && checkpoint != kNoCheckpoint && sequence > checkpoint;
   if (state != DeliveryState::kClaimed && !is_behind_checkpoint) return;
-  uint32_t block = 0;
-  BlockPlace place;
   // It may still be reading what it was delivered.
-  if (!is_gone_) keep_for(region_, pool_, sequence, tag_, &block, &place);
+  if (!is_gone_) keep_for(region_, pool_, sequence, tag_);
   delivery.change(word,
                   delivery_word(DeliveryState::kReturned, kNobody, lap, delivery_count(word)));
 }
@@ -261,7 +259,7 @@ void Sweep::sweep_emptied() {
   if (sequence == 0 || !pool_.find(block, &place)) return;
   const uint64_t word = place.entry->word.load_ordered();
   const uint64_t slot_word = region_.slot_word(region_.slot_of(sequence)).load_ordered();
-  const auto ahead = static_cast<int32_t>(slot_lap(slot_word) - region_.lap_of(sequence));
+  const int32_t ahead = laps_ahead(slot_word, region_.lap_of(sequence));
   bool has_gone_on = ahead > 0;
   // Its header is given up already, by this one or by whoever had the slot since: everybody has
   // passed the message.

@@ -117,6 +117,10 @@ constexpr SlotState slot_state(uint64_t word) {
 }
 constexpr Tag slot_tag(uint64_t word) { return Tag{static_cast<uint32_t>(word >> 32) & kTagMask}; }
 constexpr uint32_t slot_lap(uint64_t word) { return static_cast<uint32_t>(word); }
+// How many laps the slot is ahead of the one of `lap`: it was taken out; below 0: still to come.
+constexpr int32_t laps_ahead(uint64_t slot_word, uint32_t lap) {
+  return static_cast<int32_t>(slot_lap(slot_word) - lap);
+}
 
 // ---- Header lines in place of a slot's own.
 inline constexpr unsigned kSpareBits = 8;

@@ -37,91 +37,81 @@ class DropOrder : public OrderFixture {
             state == elasticpool::BlockState::kDetached) &&
            elasticpool::block_low(word) == static_cast<uint32_t>(message.sequence);
   }
-  // Drops the first message, and `act` at the step-th change of that; true: there were fewer.
+  // Drops the first message, and `act` at the step-th change of that.
   bool drop_with(uint32_t step, std::function<void()> act) {
-    in_between = &act;
-    steps_left = step;
-    publish(0);
-    const bool is_over = in_between != nullptr;
-    in_between = nullptr;
-    return is_over;
+    return interrupt(step, std::move(act), [this] { publish(0); });
   }
-};
-
-// Acknowledged while it is dropped: one of the two, and nothing stays behind, though the consumer
-// does.
-TEST_F(DropOrder, AcknowledgedAtEveryStepOfDropping) {
-  bool is_over = false;
-  bool was_acknowledged = false;
-  bool was_dropped = false;
-  for (uint32_t step = 1; !is_over; ++step) {
-    ep_ring_message in_work;
-    ep_ring_consumer* consumer = join_busy(&in_work);
-    int error = EP_RING_EMPTY;
-    is_over = drop_with(step, [&] { error = ep_ring_ack(consumer, &in_work); });
-    if (is_over) error = ep_ring_ack(consumer, &in_work);
-    was_acknowledged = was_acknowledged || error == EP_RING_OK;
-    was_dropped = was_dropped || error == EP_RING_GONE;
+  // Nothing is left, though the consumer stays until then.
+  void expect_nothing_kept(ep_ring_consumer* consumer, uint32_t step) {
     take_all(consumer, nullptr);
     expect_empty("step " + std::to_string(step));
     leave_dropping(consumer);
   }
+};
+
+// Acknowledged while it is dropped: one of the two, and nothing stays behind.
+TEST_F(DropOrder, AcknowledgedAtEveryStepOfDropping) {
+  bool was_acknowledged = false;
+  bool was_dropped = false;
+  at_every_step([&](uint32_t step) {
+    ep_ring_message in_work;
+    ep_ring_consumer* consumer = join_busy(&in_work);
+    int error = EP_RING_EMPTY;
+    const auto acknowledge = [&] { error = ep_ring_ack(consumer, &in_work); };
+    const bool is_over = drop_with(step, acknowledge);
+    if (is_over) acknowledge();
+    was_acknowledged = was_acknowledged || error == EP_RING_OK;
+    was_dropped = was_dropped || error == EP_RING_GONE;
+    expect_nothing_kept(consumer, step);
+    return is_over;
+  });
   EXPECT_TRUE(was_acknowledged);
   EXPECT_TRUE(was_dropped);
 }
 
 // The other way round.
 TEST_F(DropOrder, DroppedAtEveryStepOfAcknowledging) {
-  bool is_over = false;
-  for (uint32_t step = 1; !is_over; ++step) {
+  at_every_step([&](uint32_t step) {
     ep_ring_message in_work;
     ep_ring_consumer* consumer = join_busy(&in_work);
-    std::function<void()> drop = [&] { publish(0); };
-    in_between = &drop;
-    steps_left = step;
-    ep_ring_ack(consumer, &in_work);
-    is_over = in_between != nullptr;
-    in_between = nullptr;
-    take_all(consumer, nullptr);
-    expect_empty("step " + std::to_string(step));
-    leave_dropping(consumer);
-  }
+    const bool is_over = interrupt(
+        step, [&] { publish(0); }, [&] { ep_ring_ack(consumer, &in_work); });
+    expect_nothing_kept(consumer, step);
+    return is_over;
+  });
 }
 
 // Who drops dies: the bytes stay with whom he took the message from, and nothing stays behind once
 // that one has given it up.
 TEST_F(DropOrder, KilledAtEveryStepOfDropping) {
-  bool is_over = false;
-  for (uint32_t step = 1; !is_over; ++step) {
+  at_every_step([&](uint32_t step) {
     ep_ring_message in_work;
     ep_ring_consumer* consumer = join_busy(&in_work);
     const std::string bytes(static_cast<const char*>(in_work.data), in_work.size);
     const pid_t child = fork();
     if (child == 0) {
-      std::function<void()> die = [] { kill(getpid(), SIGKILL); };
-      ep_ring_producer* own = nullptr;
-      ep_ring_buffer buffer;
-      if (ep_ring_producer_open(ring, &own) != EP_RING_OK) _exit(1);
-      steps_left = step;
-      in_between = &die;
-      for (int i = 0; i < 3; ++i) {
-        if (ep_ring_reserve(own, 64, 0, &buffer) != EP_RING_OK) _exit(1);
-        memset(buffer.data, 0xEE, 64);
-        if (ep_ring_publish(own, &buffer, nullptr, 0, nullptr) != EP_RING_OK) _exit(1);
-      }
-      _exit(0);
+      const auto die = [] { raise(SIGKILL); };
+      const auto publish_three = [this] {
+        ep_ring_producer* own = nullptr;
+        if (ep_ring_producer_open(ring, &own) != EP_RING_OK) _exit(1);
+        for (int i = 0; i < 3; ++i) {
+          ep_ring_buffer buffer;
+          if (ep_ring_reserve(own, 64, 0, &buffer) != EP_RING_OK) _exit(1);
+          memset(buffer.data, 0xEE, 64);
+          if (ep_ring_publish(own, &buffer, nullptr, 0, nullptr) != EP_RING_OK) _exit(1);
+        }
+      };
+      _exit(interrupt(step, die, publish_three) ? 0 : 1);
     }
     int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    is_over = WIFEXITED(status);
-    ASSERT_TRUE(!is_over || WEXITSTATUS(status) == 0);
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(!WIFEXITED(status) || WEXITSTATUS(status) == 0);
     EXPECT_EQ(std::string(static_cast<const char*>(in_work.data), in_work.size), bytes);
     ep_ring_ack(consumer, &in_work);
     ep_ring_watch(ring);
-    take_all(consumer, nullptr);
-    expect_empty("step " + std::to_string(step));
-    leave_dropping(consumer);
-  }
+    expect_nothing_kept(consumer, step);
+    return WIFEXITED(status);
+  });
 }
 
 // Released while it is dropped, and delivered to the same consumer again: what was still to be done
@@ -129,18 +119,17 @@ TEST_F(DropOrder, KilledAtEveryStepOfDropping) {
 TEST_F(DropOrder, DeliveredAgainAtEveryStepOfDropping) {
   unsigned again_count = 0;
   for (const bool is_held : {false, true}) {
-    bool is_over = false;
-    for (uint32_t step = 1; !is_over; ++step) {
+    at_every_step([&](uint32_t step) {
       ep_ring_message first;
       ep_ring_message again{};
       bool is_again = false;
       ep_ring_consumer* consumer = join_busy(&first);
-      is_over = drop_with(step, [&] {
-        if (ep_ring_release(consumer, &first) != EP_RING_OK) return;
-        is_again =
-            ep_ring_get(consumer, 0, &again) == EP_RING_OK && again.sequence == first.sequence;
+      const bool is_over = drop_with(step, [&] {
+        is_again = ep_ring_release(consumer, &first) == EP_RING_OK &&
+                   ep_ring_get(consumer, 0, &again) == EP_RING_OK &&
+                   again.sequence == first.sequence;
         if (is_again && is_held) {
-          ASSERT_EQ(ep_ring_hold(consumer, &again), EP_RING_OK);
+          EXPECT_EQ(ep_ring_hold(consumer, &again), EP_RING_OK);
         }
       });
       if (!is_again) {
@@ -152,62 +141,52 @@ TEST_F(DropOrder, DeliveredAgainAtEveryStepOfDropping) {
         for (uint32_t i = 0; i < 2 * kSlots; ++i) publish(0);
         take_all(consumer, nullptr);
         EXPECT_TRUE(is_kept(again)) << "step " << step;
-        if (is_held) {
-          EXPECT_EQ(ep_ring_unhold(consumer, &again), EP_RING_OK);
-        } else {
-          ep_ring_ack(consumer, &again);
-        }
+        is_held ? ep_ring_unhold(consumer, &again) : ep_ring_ack(consumer, &again);
       }
-      take_all(consumer, nullptr);
-      expect_empty("step " + std::to_string(step));
-      leave_dropping(consumer);
-    }
+      expect_nothing_kept(consumer, step);
+      return is_over;
+    });
   }
   EXPECT_GT(again_count, 4U);
 }
 
 // Its consumer leaves while it is dropped: nobody has a bit that nobody clears.
 TEST_F(DropOrder, LeftAtEveryStepOfDropping) {
-  bool is_over = false;
-  for (uint32_t step = 1; !is_over; ++step) {
+  at_every_step([&](uint32_t step) {
     ep_ring_message in_work;
     ep_ring_consumer* consumer = join_busy(&in_work);
     ep_ring_consumer* other = join_dropping();
-    is_over = drop_with(step, [&] {
+    const bool is_over = drop_with(step, [&] {
       ep_ring_consumer_close(consumer, nullptr);
       consumer = nullptr;
     });
     ep_ring_consumer_close(consumer, nullptr);
-    take_all(other, nullptr);
-    expect_empty("step " + std::to_string(step));
-    leave_dropping(other);
-  }
+    expect_nothing_kept(other, step);
+    return is_over;
+  });
 }
 
 // Laps are dropped between a consumer's last look and its sleep: it does not sleep.
 TEST_F(DropOrder, LappedAtEveryStepOfFallingAsleep) {
-  bool is_over = false;
-  for (uint32_t step = 1; !is_over; ++step) {
+  at_every_step([&](uint32_t step) {
     ep_ring_consumer* consumer = join_dropping();
     publish(0);
     take_all(consumer, nullptr);
-    std::function<void()> lap = [&] {
+    EXPECT_GE(ep_ring_consumer_eventfd(consumer), 0);
+    ep_ring_message message;
+    int error = EP_RING_EMPTY;
+    const auto lap = [&] {
       for (uint32_t i = 0; i < kSlots + 10; ++i) publish(0);
     };
-    in_between = &lap;
-    steps_left = step;
-    ep_ring_message message;
-    ASSERT_EQ(ep_ring_consumer_eventfd(consumer) >= 0, true);
-    const int error = ep_ring_get(consumer, 0, &message);
-    is_over = in_between != nullptr;
-    in_between = nullptr;
+    const bool is_over = interrupt(step, lap, [&] { error = ep_ring_get(consumer, 0, &message); });
     if (!is_over) {
       EXPECT_EQ(error, EP_RING_OK) << "step " << step;
+      ep_ring_ack(consumer, &message);
     }
     take_all(consumer, nullptr);
-    ep_ring_ack(consumer, &message);
     leave_dropping(consumer);
-  }
+    return is_over;
+  });
 }
 
 // The creator of a group that drops dies: who publishes into a full ring waits for the sweep of it,

@@ -58,6 +58,22 @@ class OrderFixture : public ::testing::Test {
     ep_ring_detach(ring);
   }
 
+  // `call`, with `act` before its step-th change; true: there were fewer.
+  static bool interrupt(uint32_t step, std::function<void()> act,
+                        const std::function<void()>& call) {
+    in_between = &act;
+    steps_left = step;
+    call();
+    const bool is_over = in_between != nullptr;
+    in_between = nullptr;
+    return is_over;
+  }
+  // Tries every step of a call: `at(step)` says whether there were fewer.
+  static void at_every_step(const std::function<bool(uint32_t step)>& at) {
+    uint32_t step = 1;
+    while (!at(step)) ++step;
+    EXPECT_GT(step, 1U);
+  }
   ep_ring_consumer* join(const char* name) {
     ep_ring_consumer_options options{};
     options.group = "g";

@@ -292,42 +292,59 @@ TEST(Sharing, LanesAreDealtOutEvenly) {
 // a group of that name all the same.
 TEST_F(ScaleOrder, AGroupIsRemovedWhileSomebodyJoins) {
   for (const bool is_replaced : {false, true}) {
-    bool is_over = false;
-    for (uint32_t step = 1; !is_over; ++step) {
-      ASSERT_EQ(ep_ring_group_create(ring, "g", nullptr), EP_RING_OK);
-      std::function<void()> remove = [&] {
+    at_every_step([&](uint32_t step) {
+      EXPECT_EQ(ep_ring_group_create(ring, "g", nullptr), EP_RING_OK);
+      const auto remove = [&] {
         if (ep_ring_group_remove(ring, "g") != EP_RING_OK || !is_replaced) return;
-        ASSERT_EQ(ep_ring_group_create(ring, "other", nullptr), EP_RING_OK);
+        EXPECT_EQ(ep_ring_group_create(ring, "other", nullptr), EP_RING_OK);
       };
-      in_between = &remove;
-      steps_left = step;
-      ep_ring_consumer* consumer = join("a");
-      is_over = in_between != nullptr;
-      in_between = nullptr;
+      ep_ring_consumer* consumer = nullptr;
+      const bool is_over = interrupt(step, remove, [&] { consumer = join("a"); });
       expect_served(consumer, "joined, step " + std::to_string(step));
       ep_ring_group_remove(ring, "other");
-    }
+      return is_over;
+    });
   }
 }
 
 // The other way round.
 TEST_F(ScaleOrder, SomebodyJoinsWhileTheGroupIsRemoved) {
-  bool is_over = false;
-  for (uint32_t step = 1; !is_over; ++step) {
-    ASSERT_EQ(ep_ring_group_create(ring, "g", nullptr), EP_RING_OK);
+  at_every_step([&](uint32_t step) {
+    EXPECT_EQ(ep_ring_group_create(ring, "g", nullptr), EP_RING_OK);
     ep_ring_consumer* consumer = nullptr;
-    std::function<void()> join_it = [&] { consumer = join("a"); };
-    in_between = &join_it;
-    steps_left = step;
-    const int error = ep_ring_group_remove(ring, "g");
-    is_over = in_between != nullptr;
-    in_between = nullptr;
-    if (is_over) {
-      EXPECT_EQ(error, EP_RING_OK);
-      break;
+    const bool is_over = interrupt(
+        step, [&] { consumer = join("a"); }, [&] { ep_ring_group_remove(ring, "g"); });
+    if (!is_over) expect_served(consumer, "removed, step " + std::to_string(step));
+    return is_over;
+  });
+}
+
+// A consumer that died with a checkpoint keeps its place; who removes its group dies as well,
+// before he has freed that. All places can be taken all the same.
+TEST_F(ScaleOrder, ARemoverDiesAndNoPlaceIsLost) {
+  at_every_step([&](uint32_t step) {
+    const pid_t sleeper = fork();
+    if (sleeper == 0) {
+      ep_ring_checkpoint(join("sleeper"), 0);
+      raise(SIGKILL);
     }
-    expect_served(consumer, "removed, step " + std::to_string(step));
-  }
+    int status = 0;
+    EXPECT_EQ(waitpid(sleeper, &status, 0), sleeper);
+    ep_ring_watch(ring);
+    const pid_t remover = fork();
+    if (remover == 0) {
+      const auto die = [] { raise(SIGKILL); };
+      const auto remove = [&] { ep_ring_group_remove(ring, "g"); };
+      _exit(interrupt(step, die, remove) ? 0 : 1);
+    }
+    EXPECT_EQ(waitpid(remover, &status, 0), remover);
+    std::vector<ep_ring_consumer*> consumers;
+    ep_ring_group_remove(ring, "g");
+    for (int i = 0; i < 48; ++i) consumers.push_back(join(nullptr));
+    for (ep_ring_consumer* consumer : consumers) ep_ring_consumer_close(consumer, nullptr);
+    EXPECT_EQ(ep_ring_group_remove(ring, "g"), EP_RING_OK);
+    return WIFEXITED(status);
+  });
 }
 
 }  // namespace

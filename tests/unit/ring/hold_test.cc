@@ -3,9 +3,17 @@
 
 namespace {
 
-using elasticpool::test::Ring;
+class RingHold : public elasticpool::test::Ring {
+ protected:
+  // Beside a full ring: it is there, until it is acknowledged.
+  void expect_kept_until(ep_ring_consumer* consumer, const ep_ring_message& message) {
+    EXPECT_EQ(pool_used(), (64U + 1U) * 64U);
+    EXPECT_EQ(ep_ring_ack(consumer, &message), EP_RING_GONE);
+    EXPECT_EQ(pool_used(), 64U * 64U);
+  }
+};
 
-TEST_F(Ring, HeldBytesOutliveTheirMessage) {
+TEST_F(RingHold, HeldBytesOutliveTheirMessage) {
   open();
   ep_ring_consumer* consumer = join("group");
   ASSERT_EQ(publish(7), EP_RING_OK);
@@ -23,9 +31,9 @@ TEST_F(Ring, HeldBytesOutliveTheirMessage) {
 }
 
 // Its publishers do not wait for who is slow: what that is busy with it may finish, and is told.
-TEST_F(Ring, AGroupThatDropsTakesAlsoWhatIsInWork) {
+TEST_F(RingHold, AGroupThatDropsTakesAlsoWhatIsInWork) {
   open();
-  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  ep_ring_consumer* consumer = join_dropping();
   publish_many(3);
   ep_ring_message first;
   ep_ring_message held;
@@ -49,9 +57,9 @@ TEST_F(Ring, AGroupThatDropsTakesAlsoWhatIsInWork) {
   EXPECT_EQ(ep_ring_check(ring_, nullptr, nullptr), 0U);
 }
 
-TEST_F(Ring, WhatWasDroppedInWorkIsThereUntilItIsGivenUp) {
+TEST_F(RingHold, WhatWasDroppedInWorkIsThereUntilItIsGivenUp) {
   open();
-  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  ep_ring_consumer* consumer = join_dropping();
   publish_many(2);
   ep_ring_message message;
   ASSERT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK);
@@ -75,7 +83,7 @@ TEST_F(Ring, WhatWasDroppedInWorkIsThereUntilItIsGivenUp) {
 }
 
 // Let go before it was given up, and delivered to the same consumer again.
-TEST_F(Ring, WhatIsHeldNoMoreGoesWhenItIsGivenUp) {
+TEST_F(RingHold, WhatIsHeldNoMoreGoesWhenItIsGivenUp) {
   open();
   ep_ring_consumer* consumer = join("group", "worker");
   publish_many(2);
@@ -98,23 +106,21 @@ TEST_F(Ring, WhatIsHeldNoMoreGoesWhenItIsGivenUp) {
 }
 
 // Not held: nothing of it is let go.
-TEST_F(Ring, UnholdOfWhatWasNotHeldIsRefused) {
+TEST_F(RingHold, UnholdOfWhatWasNotHeldIsRefused) {
   open();
-  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  ep_ring_consumer* consumer = join_dropping();
   publish_many(1);
   ep_ring_message message;
   ASSERT_EQ(ep_ring_get(consumer, 0, &message), EP_RING_OK);
   publish_many(100);
   EXPECT_EQ(ep_ring_hold(consumer, &message), EP_RING_GONE);
   EXPECT_EQ(ep_ring_unhold(consumer, &message), EP_RING_GONE);
-  EXPECT_EQ(pool_used(), (64U + 1U) * 64U);
-  EXPECT_EQ(ep_ring_ack(consumer, &message), EP_RING_GONE);
-  EXPECT_EQ(pool_used(), 64U * 64U);
+  expect_kept_until(consumer, message);
 }
 
-TEST_F(Ring, AnEarlierDeliveryGivesNothingUp) {
+TEST_F(RingHold, AnEarlierDeliveryGivesNothingUp) {
   open();
-  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  ep_ring_consumer* consumer = join_dropping();
   publish_many(1);
   ep_ring_message first;
   ep_ring_message again;
@@ -124,15 +130,13 @@ TEST_F(Ring, AnEarlierDeliveryGivesNothingUp) {
   ASSERT_EQ(again.sequence, first.sequence);
   publish_many(100);
   EXPECT_EQ(ep_ring_ack(consumer, &first), EP_RING_GONE);
-  EXPECT_EQ(pool_used(), (64U + 1U) * 64U);
-  EXPECT_EQ(ep_ring_ack(consumer, &again), EP_RING_GONE);
-  EXPECT_EQ(pool_used(), 64U * 64U);
+  expect_kept_until(consumer, again);
 }
 
 // Who begins again has nothing in work: neither what was dropped before nor what is dropped after.
-TEST_F(Ring, WhatIsRecoveredIsGivenUp) {
+TEST_F(RingHold, WhatIsRecoveredIsGivenUp) {
   open();
-  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  ep_ring_consumer* consumer = join_dropping();
   ep_ring_message held;
   for (int round = 0; round < 10; ++round) {
     publish_many(2);
@@ -152,9 +156,9 @@ TEST_F(Ring, WhatIsRecoveredIsGivenUp) {
 }
 
 // Many at once, held and dropped in work.
-TEST_F(Ring, ManyAreHeldAndDropped) {
+TEST_F(RingHold, ManyAreHeldAndDropped) {
   open(256);
-  ep_ring_consumer* consumer = join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  ep_ring_consumer* consumer = join_dropping();
   publish_many(200);
   std::vector<ep_ring_message> messages(200);
   for (ep_ring_message& message : messages) {
@@ -171,7 +175,7 @@ TEST_F(Ring, ManyAreHeldAndDropped) {
   EXPECT_EQ(pool_used(), 256U * 64U);
 }
 
-TEST_F(Ring, ManyAreHeld) {
+TEST_F(RingHold, ManyAreHeld) {
   open(256);
   ep_ring_consumer* consumer = join("group");
   publish_many(200);

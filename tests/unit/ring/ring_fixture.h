@@ -37,6 +37,9 @@ class Ring : public testing::Test {
     consumers_.push_back(consumer);
     return consumer;
   }
+  ep_ring_consumer* join_dropping() {
+    return join("dropping", nullptr, {EP_RING_OLDEST, 0, EP_RING_DROP_OLDEST});
+  }
   void leave(ep_ring_consumer* consumer, const char* transfer_to = nullptr) {
     std::erase(consumers_, consumer);
     ep_ring_consumer_close(consumer, transfer_to);

@@ -9,34 +9,31 @@
 namespace elasticpool {
 namespace {
 
-const Tag kOne = make_tag(3, 7);
-const Tag kOther = make_tag(4, 1);
+class TurnOfTwo : public testing::Test {
+ protected:
+  void SetUp() override { word_.store_relaxed(0); }
+  SharedU32 word_;
+  Turn one_{word_, make_tag(3, 7)};
+  Turn other_{word_, make_tag(4, 1)};
+};
 
-TEST(Turn, OneHasItUntilItIsGiven) {
-  SharedU32 word;
-  word.store_relaxed(0);
-  Turn one(word, kOne);
-  Turn other(word, kOther);
-  EXPECT_TRUE(one.take());
-  EXPECT_FALSE(other.take());
-  other.give();
-  EXPECT_TRUE(one.is_taken());
-  one.give();
-  EXPECT_TRUE(other.take());
+TEST_F(TurnOfTwo, OneHasItUntilItIsGiven) {
+  EXPECT_TRUE(one_.take());
+  EXPECT_FALSE(other_.take());
+  other_.give();
+  EXPECT_TRUE(one_.is_taken());
+  one_.give();
+  EXPECT_TRUE(other_.take());
 }
 
-TEST(Turn, WhoComesBackDoesNotGiveWhatWasTakenOver) {
-  SharedU32 word;
-  word.store_relaxed(0);
-  Turn one(word, kOne);
-  Turn other(word, kOther);
-  ASSERT_TRUE(one.take());
-  other.take_over();
-  one.give();
-  EXPECT_TRUE(other.is_taken());
-  EXPECT_FALSE(one.take());
-  other.give();
-  EXPECT_FALSE(one.is_taken());
+TEST_F(TurnOfTwo, WhoComesBackDoesNotGiveWhatWasTakenOver) {
+  ASSERT_TRUE(one_.take());
+  other_.take_over();
+  one_.give();
+  EXPECT_TRUE(other_.is_taken());
+  EXPECT_FALSE(one_.take());
+  other_.give();
+  EXPECT_FALSE(one_.is_taken());
 }
 
 // Whoever had both turns is gone.
