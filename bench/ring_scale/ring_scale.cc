@@ -2,12 +2,12 @@
 //
 //   ring_scale [ROUNDS [POOL_MIB]]
 //
-// Prints medians and maxima. The cost of managing is told from windows of four kinds in turn: two
-// consumers; two and a third one that joins and leaves all the time; three; the same again. A third
-// consumer changes the throughput by being there half of the time, too, so the windows in which it
-// comes and goes are compared with the mean of those before and after. On a machine that others use
-// that difference drowns in theirs; so what each join and each leave makes the members do, to look
-// at everything again, is also measured alone, at a thousand a second.
+// Prints medians and maxima. The cost of managing is told from windows of two kinds in turn: two
+// consumers and a third one that works and pauses; the same, but that it leaves when it pauses, and
+// joins when it works. (That it is there half of the time costs something, too: a third process on
+// two processors; so windows without it are no measure, and are told besides.) What each join and
+// each leave makes the members do, to look at everything again, is also measured alone, at a
+// thousand a second, beside windows in which somebody wakes as often and does nothing.
 #include <elasticpool/ring.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -30,7 +30,7 @@ constexpr uint64_t kStayNs = 10 * kMsNs;
 constexpr uint64_t kWindowNs = 400 * kMsNs;
 constexpr size_t kBatch = 32;
 
-enum Third : uint32_t { kAway, kThere, kComesAndGoes };
+enum Third : uint32_t { kAway, kPauses, kComesAndGoes };
 
 struct Control {
   std::atomic<uint32_t> stop;
@@ -101,21 +101,27 @@ void consume() {
 }
 
 void be_the_third() {
+  ep_ring_consumer* consumer = nullptr;
   while (control->stop == 0) {
     if (control->third == kAway) {
       sleep_ns(kMsNs);
-      continue;
+    } else {
+      if (consumer == nullptr) {
+        consumer = join();
+        control->joins.fetch_add(1);
+      }
+      const uint64_t end = now_ns() + kStayNs;
+      while (control->stop == 0 && control->third != kAway && now_ns() < end) {
+        take_batch(consumer, 1, 2);
+      }
     }
-    ep_ring_consumer* consumer = join();
-    control->joins.fetch_add(1);
-    const uint64_t end = now_ns() + kStayNs;
-    while (control->stop == 0 && (control->third == kThere || now_ns() < end)) {
-      take_batch(consumer, 1, 2);
-      if (control->third == kAway) break;
+    if (consumer != nullptr && control->third != kPauses) {
+      ep_ring_consumer_close(consumer, nullptr);
+      consumer = nullptr;
     }
-    ep_ring_consumer_close(consumer, nullptr);
-    if (control->third == kComesAndGoes) sleep_ns(kStayNs);
+    if (control->third != kAway) sleep_ns(kStayNs);
   }
+  if (consumer != nullptr) ep_ring_consumer_close(consumer, nullptr);
 }
 
 void produce() {
@@ -221,9 +227,12 @@ struct Window {
   uint64_t stirs;
 };
 
-Window measure_window(Third third, const std::vector<pid_t>& processes, bool is_stirred = false) {
+// Who looks at everything again, and at what pace.
+enum Stir { kNever, kNobody, kEachMs };
+
+Window measure_window(Third third, const std::vector<pid_t>& processes, Stir stir = kNever) {
   control->third = third;
-  sleep_ns(20 * kMsNs);
+  sleep_ns(3 * kStayNs);
   const auto messages = [] { return control->messages[0] + control->messages[2]; };
   const auto cpu = [&processes] {
     uint64_t sum = 0;
@@ -234,40 +243,45 @@ Window measure_window(Third third, const std::vector<pid_t>& processes, bool is_
   const uint64_t cpu_before = cpu();
   const uint64_t start = now_ns();
   uint64_t stirs = 0;
-  while (is_stirred && now_ns() - start < kWindowNs) {
-    need(ep_ring_rebalance(ring, "g"), "rebalance");
+  while (stir != kNever && now_ns() - start < kWindowNs) {
+    if (stir == kEachMs) need(ep_ring_rebalance(ring, "g"), "rebalance");
     ++stirs;
     sleep_ns(kMsNs);
   }
-  if (!is_stirred) sleep_ns(kWindowNs);
+  if (stir == kNever) sleep_ns(kWindowNs);
   const auto count = static_cast<double>(messages() - messages_before);
   const auto ns = static_cast<double>(now_ns() - start);
   return {count / ns * 1e9, static_cast<double>(cpu() - cpu_before) / count, count, stirs};
 }
 
 void measure_managing(int rounds, const std::vector<pid_t>& processes) {
-  std::vector<double> quiet_rate, loss, cost;
-  Window before = measure_window(kAway, processes);
-  const uint64_t joins = control->joins;
+  std::vector<double> away_rate, quiet_rate, loss, cost;
+  Window before = measure_window(kPauses, processes);
+  uint64_t joins = 0;
   uint64_t coming_ns = 0;
   for (int i = 0; i < rounds; ++i) {
     const uint64_t start = now_ns();
+    const uint64_t joins_before = control->joins;
     const Window coming = measure_window(kComesAndGoes, processes);
+    joins += control->joins - joins_before;
     coming_ns += now_ns() - start;
-    const Window after = measure_window(i % 2 == 0 ? kThere : kAway, processes);
+    const Window after = measure_window(kPauses, processes);
     const double rate = (before.messages_per_s + after.messages_per_s) / 2;
     const double cpu = (before.cpu_ns_per_message + after.cpu_ns_per_message) / 2;
     quiet_rate.push_back(rate);
     loss.push_back((1 - coming.messages_per_s / rate) * 100);
     cost.push_back((coming.cpu_ns_per_message / cpu - 1) * 100);
-    before = after;
+    away_rate.push_back(measure_window(kAway, processes).messages_per_s);
+    before = measure_window(kPauses, processes);
   }
   std::sort(loss.begin(), loss.end());
   std::sort(cost.begin(), cost.end());
   const size_t quarter = loss.size() / 4;
-  printf("managing: %.0f joins and leaves a second, beside %.2f million messages a second\n",
-         static_cast<double>(control->joins - joins) * 1e9 / static_cast<double>(coming_ns),
-         median(quiet_rate) / 1e6);
+  printf(
+      "managing: %.0f joins and leaves a second; %.2f million messages a second where the third\n"
+      "  one pauses, %.2f where it is not there\n",
+      static_cast<double>(joins) * 1e9 / static_cast<double>(coming_ns), median(quiet_rate) / 1e6,
+      median(away_rate) / 1e6);
   printf("  throughput lost            median %5.1f %%   middle half %5.1f .. %5.1f %%\n",
          median(loss), loss[quarter], loss[loss.size() - 1 - quarter]);
   printf("  CPU time more per message  median %5.1f %%   middle half %5.1f .. %5.1f %%\n",
@@ -276,10 +290,10 @@ void measure_managing(int rounds, const std::vector<pid_t>& processes) {
 
 void measure_stirs(int rounds, const std::vector<pid_t>& processes) {
   std::vector<double> cost_us, loss;
-  Window before = measure_window(kAway, processes);
+  Window before = measure_window(kAway, processes, kNobody);
   for (int i = 0; i < rounds; ++i) {
-    const Window stirred = measure_window(kAway, processes, true);
-    const Window after = measure_window(kAway, processes);
+    const Window stirred = measure_window(kAway, processes, kEachMs);
+    const Window after = measure_window(kAway, processes, kNobody);
     const double cpu = (before.cpu_ns_per_message + after.cpu_ns_per_message) / 2;
     cost_us.push_back((stirred.cpu_ns_per_message - cpu) * stirred.messages / 1000 /
                       static_cast<double>(stirred.stirs));

@@ -49,6 +49,7 @@ Deliverer::Deliverer(Region& region, const Member& joined, uint32_t group, uint6
       group_(region.group(group)),
       epoch_(group_.epoch.load_ordered() - 1),
       drops_(group_.policy.load_relaxed() == EP_RING_DROP_OLDEST),
+      settled_(region, group_, *handle_.member.record),
       has_slabs_(private_bytes != 0) {
   verify_until_ = first_to_come(region);
 }
@@ -60,8 +61,8 @@ void Deliverer::start_over(uint32_t epoch) {
   rank_ = membership_.rank_of(place_of(handle_.member.tag));
   const uint64_t head = handle_.region().header().head.load_ordered();
   const uint64_t start = group_.start_sequence.load_relaxed();
-  scan_ = head > start ? head : start;
   // A start in the future waits until it comes; one far off is waited for at the tail.
+  scan_ = settled_.look_again_from(head > start ? head : start, skipped_, members);
   skipped_ = scan_;
   again_ = scan_;
   blocked_ = Lanes{};
@@ -159,6 +160,7 @@ Deliverer::Look Deliverer::claim(uint64_t sequence, uint64_t delivery, const Hea
   *message = {data,       header.size_bytes, sequence,   header.key,  header.timestamp_ns,
               header.tag, header.producer,   deliveries, header.block};
   ++delivered_;
+  settled_.claimed(sequence);
   if (EP_UNLIKELY(drops_ || !kept_.is_empty())) take_into_work(*message);
   if (EP_UNLIKELY(deliveries > 1)) {
     ++redelivered_;
@@ -260,6 +262,7 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
     }
     start_over(epoch);
   }
+  settled_.tell(scan_, skipped_);
   // Once round the ring: more only where words are not right.
   uint64_t end = scan_ + handle_.region().geometry().slots;
   bool has_caught_up = false;
@@ -395,7 +398,8 @@ ep_ring_error Deliverer::ack(const ep_ring_message& message) {
   const uint64_t acked = delivery_word(DeliveryState::kAcked, handle_.member.tag, lap,
                                        message.deliveries & kDeliveriesMax);
   const bool is_ours = delivery(message.sequence).change(claimed, acked);
-  if (EP_UNLIKELY(!kept_.is_empty())) give_up(message);
+  const bool was_kept = EP_UNLIKELY(!kept_.is_empty()) && give_up(message);
+  if (is_ours || was_kept) settled_.given_up(message.sequence);
   if (!is_ours) return EP_RING_GONE;
   handle_.member.record->acknowledged.store_relaxed(++acknowledged_);
   // After the change: a publisher says that it waits before it looks at our word for the last time.
@@ -411,8 +415,10 @@ ep_ring_error Deliverer::release(const ep_ring_message& message, Tag to) {
   const uint64_t returned =
       delivery_word(DeliveryState::kReturned, to, lap, message.deliveries & kDeliveriesMax);
   const bool is_ours = delivery(message.sequence).change(claimed, returned);
-  if (EP_UNLIKELY(!kept_.is_empty())) give_up(message);
+  const bool was_kept = EP_UNLIKELY(!kept_.is_empty()) && give_up(message);
+  if (is_ours || was_kept) settled_.given_up(message.sequence);
   if (!is_ours) return EP_RING_GONE;
+  count_return(group_);
   stir_group(handle_.region(), group_index_);
   return EP_RING_OK;
 }
@@ -445,6 +451,7 @@ void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
   uint64_t sequence = claimed_end_ > slots ? claimed_end_ - slots : 0;
   if (sequence < claimed_first_) sequence = claimed_first_;
   if (sequence <= after) sequence = after + 1;
+  bool any = false;
   for (; sequence < claimed_end_; ++sequence) {
     SharedU64& word = delivery(sequence);
     const uint64_t value = word.load_ordered();
@@ -455,9 +462,13 @@ void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
     if (state != DeliveryState::kClaimed && (state != DeliveryState::kAcked || !acknowledged_too)) {
       continue;
     }
-    word.change(value, delivery_word(DeliveryState::kReturned, to, region.lap_of(sequence),
-                                     delivery_count(value)));
+    const uint64_t returned =
+        delivery_word(DeliveryState::kReturned, to, region.lap_of(sequence), delivery_count(value));
+    if (!word.change(value, returned)) continue;
+    if (state == DeliveryState::kClaimed) settled_.given_up(sequence);
+    any = true;
   }
+  if (any) count_return(group_);
 }
 
 ep_ring_error Deliverer::checkpoint(uint64_t sequence) {

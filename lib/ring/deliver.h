@@ -6,7 +6,8 @@
 //             with whom.
 // Positions   are private. Whatever could make an earlier message come up again (members that come
 //             or go, messages that are returned) raises the group's epoch, and then everybody
-//             looks again from the head on.
+//             looks again: from the head on where messages were returned, else from where
+//             somebody knows that everything is settled (settled.h).
 // Order       of a key: a message is claimed only after every earlier one of its lane, a group of
 //             keys, was seen acknowledged or is with us. A lane is one member's (groups.h), so
 //             members do not wait for each other but when they come and go.
@@ -21,6 +22,7 @@
 #include "ring/deadline.h"
 #include "ring/handle.h"
 #include "ring/kept_messages.h"
+#include "ring/settled.h"
 
 namespace elasticpool {
 
@@ -83,7 +85,7 @@ class Deliverer {
   }
   void return_messages(uint64_t after, bool acknowledged_too, Tag to);
   void take_into_work(const ep_ring_message& message);
-  void give_up(const ep_ring_message& message);
+  bool give_up(const ep_ring_message& message);
   void give_up_behind(uint64_t after);
   bool may_have_bit(const KeptMessage& message) const;
   bool is_settled(const KeptMessage& message);
@@ -110,6 +112,7 @@ class Deliverer {
   uint32_t taken_away_ = 0;              // the group's count before the last look
   uint32_t loose_ = 0;                   // of kept_: over, and somebody is about to set our bit
   KeptMessages kept_;
+  Settled settled_;
   uint64_t delivered_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t acknowledged_to_waiters_ = 0;  // since they were woken

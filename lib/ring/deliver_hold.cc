@@ -54,13 +54,16 @@ void Deliverer::end_hold_of(const KeptMessage& message) {
 }
 
 // Behind the change of its delivery word, by us or by others. An earlier delivery than the last one
-// is nothing to us.
-void Deliverer::give_up(const ep_ring_message& message) {
+// is nothing to us. Whether it was in work until now.
+bool Deliverer::give_up(const ep_ring_message& message) {
   KeptMessage* entry = kept_.find(message.sequence);
-  if (entry == nullptr || entry->deliveries != static_cast<uint8_t>(message.deliveries)) return;
+  if (entry == nullptr || entry->deliveries != static_cast<uint8_t>(message.deliveries))
+    return false;
+  const bool was_in_work = entry->is_in_work;
   entry->is_in_work = false;
   if (is_settled(*entry)) kept_.remove(message.sequence);
   if (loose_ >= kLooseMany) settle_loose();
+  return was_in_work;
 }
 
 // What is behind `after` was returned.

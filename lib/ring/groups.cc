@@ -62,6 +62,7 @@ bool settle(const Member& creator, uint32_t index, uint64_t joining,
   group.dropped.store_relaxed(0);
   group.redeliveries.store_relaxed(0);
   group.taken_away.store_relaxed(0);
+  group.returns.store_relaxed(0);
   clear_deliveries(region, index, group_generation(joining));
   confirm_slots(creator);
   group.start_sequence.store_relaxed(start_of(region, options));

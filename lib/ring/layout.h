@@ -24,7 +24,7 @@
 namespace elasticpool {
 
 inline constexpr uint64_t kRegionMagic = 0x31474E4952504545;  // "EEPRING1", as bytes in memory
-inline constexpr uint32_t kRegionVersion = 2;
+inline constexpr uint32_t kRegionVersion = 3;
 inline constexpr uint64_t kFirstSequence = 1;
 
 inline constexpr uint32_t kConsumersMax = kHoldersMax;
@@ -94,8 +94,9 @@ struct alignas(kLineBytes) MemberRecord {
   alignas(kLineBytes) SharedU64 lease_until_ns;
   SharedU64 helping;         // sequence whose header line it writes for another; 0: none
   SharedU32 emptying_block;  // which it frees when it has emptied the slot of the next
-  SharedU64 emptying;
   SharedU32 sweeping;  // place that it sweeps or takes a message from, plus 1: nobody takes that
+  SharedU64 emptying;
+  SharedU64 settled;  // of a consumer: where its group may begin to look (settled.h)
   SharedU64 messages;
   SharedU64 acknowledged;
   SharedU64 redelivered;
@@ -104,6 +105,7 @@ struct alignas(kLineBytes) MemberRecord {
   SharedU32 leave_wanted;                    // leave_mark() of who shall leave
   SharedU32 wake_count;                      // a sleeping consumer waits on it
   SharedU64 dropping;                        // sequence that it takes from a consumer; 0: none
+  SharedU64 settled_at;                      // the group's count of returns for which that holds
   // The message that it is publishing: whoever finds a slot claimed by it can finish that.
   alignas(kLineBytes) SharedLine intent;
 };
@@ -122,6 +124,7 @@ struct alignas(kLineBytes) GroupRecord {
   // What makes its consumers look at everything again.
   alignas(kLineBytes) SharedU32 epoch;
   SharedU64 members;                       // bit i: the consumer at place i
+  SharedU64 returns;                       // counts times that messages came up again
   alignas(kLineBytes) SharedU64 sleepers;  // the same, of those that sleep
   alignas(kLineBytes) SharedU64 dropped;
   SharedU64 redeliveries;

@@ -23,6 +23,7 @@ void fill_in(MemberRecord& record, const ProcessIdentity& self, const MemberName
   record.emptying.store_relaxed(0);
   record.leave_wanted.store_relaxed(0);
   record.dropping.store_relaxed(0);
+  record.settled.store_relaxed(0);
 }
 
 void start(Region& region, uint32_t place, uint64_t joining, Member* member) {

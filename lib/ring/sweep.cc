@@ -6,6 +6,7 @@
 #include "ring/groups.h"
 #include "ring/holders.h"
 #include "ring/reclaim.h"
+#include "ring/settled.h"
 
 namespace elasticpool {
 namespace {
@@ -139,6 +140,7 @@ void Sweep::sweep_deliveries() {
       return_message(group_index, region_.sequence_of(slot, slot_lap(word), near));
     }
   }
+  count_return(group);
   stir_group(region_, group_index);
 }
 
