@@ -64,10 +64,7 @@ struct Handle {
     return EP_RING_OK;
   }
   // Gives everything back and frees the place. The handle is not used any more.
-  void leave(Leftovers leftovers) {
-    if (member.is_live()) reclaimer.pass(region().geometry().slots, false);
-    leave_region(member, pool, leftovers);
-  }
+  void leave(Leftovers leftovers) { leave_region(member, pool, leftovers, &reclaimer); }
 
   Member member;
   Pool pool;

@@ -76,6 +76,15 @@ ep_ring_error take_free_place(Region& region, uint32_t first, uint32_t end, cons
 
 }  // namespace
 
+bool is_alone(const Member& member) {
+  for (uint32_t place = 0; place < kMembersMax; ++place) {
+    if (place == place_of(member.tag)) continue;
+    const uint64_t word = member.region->member(place).state.load_ordered();
+    if (member_state(word) == MemberState::kLive) return false;
+  }
+  return true;
+}
+
 bool is_let_be(const Region& region, uint32_t place) {
   for (uint32_t other = 0; other < kMembersMax; ++other) {
     const MemberRecord& record = region.member(other);

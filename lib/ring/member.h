@@ -52,6 +52,8 @@ ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberNam
 // EXISTS: a live consumer has the name.
 ep_ring_error rejoin(Region& region, const MemberName& name, Member* member);
 
+// No other handle is open.
+bool is_alone(const Member& member);
 // Nobody sweeps that place, or takes a message from who has it: not even somebody who was stopped
 // in the middle of that.
 bool is_let_be(const Region& region, uint32_t place);

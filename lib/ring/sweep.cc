@@ -402,12 +402,19 @@ unsigned watch_region(Member& me, Pool& pool, uint64_t now_ns) {
   return found;
 }
 
-void leave_region(Member& me, Pool& pool, Leftovers leftovers) {
+void leave_region(Member& me, Pool& pool, Leftovers leftovers, Reclaimer* reclaimer) {
+  constexpr uint64_t kSome = 256;
+  if (reclaimer != nullptr && me.is_live()) reclaimer->pass(kSome, false);
   pool.flush();
   const uint32_t place = place_of(me.tag);
   const uint64_t fenced = with_state(me.live_word, MemberState::kFenced);
   const bool was_live = me.record->state.change(me.live_word, fenced);
   if (!was_live && me.record->state.load_ordered() != fenced) return;
+  // Two that leave at once look at each other's state behind the change of their own.
+  if (was_live && reclaimer != nullptr && is_alone(me)) {
+    reclaimer->pass(me.region->geometry().slots, false);
+    pool.flush();
+  }
   Sweep sweep(me, pool, place, fenced, true);
   if (was_live && leftovers == Leftovers::kNone) {
     sweep.leave_group();

@@ -18,6 +18,8 @@
 
 namespace elasticpool {
 
+class Reclaimer;
+
 inline constexpr uint64_t kWatchIntervalNs = 100'000'000;
 
 inline bool is_watch_due(const Region& region, uint64_t now_ns) {
@@ -34,8 +36,9 @@ enum class Leftovers {
   kSome
 };
 // Frees the place of `me`: closing a handle. Works for a fenced one, too: that is swept whole,
-// since others may have kept blocks for it meanwhile.
-void leave_region(Member& me, Pool& pool, Leftovers leftovers);
+// since others may have kept blocks for it meanwhile. With a reclaimer the last handle that leaves
+// takes everything out that was passed; others leave that, which is the work of a whole ring.
+void leave_region(Member& me, Pool& pool, Leftovers leftovers, Reclaimer* reclaimer = nullptr);
 
 // Finishes the publication that a slot's claimant left; false: there is nothing to finish.
 bool help_publish(Member& me, uint64_t sequence, uint64_t slot_word);
