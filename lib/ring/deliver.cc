@@ -62,7 +62,7 @@ void Deliverer::start_over(uint32_t epoch) {
   const uint64_t head = handle_.region().header().head.load_ordered();
   const uint64_t start = group_.start_sequence.load_relaxed();
   // A start in the future waits until it comes; one far off is waited for at the tail.
-  scan_ = settled_.look_again_from(head > start ? head : start, skipped_, members);
+  scan_ = settled_.look_again_from(head > start ? head : start, skipped_, members, epoch);
   skipped_ = scan_;
   again_ = scan_;
   blocked_ = Lanes{};
@@ -390,34 +390,34 @@ void Deliverer::acknowledged_to_waiter() {
   handle_.reclaimer.wake_publishers();
 }
 
+// What we had claimed is in that state from now on; false: it was not ours any more.
+EP_ALWAYS_INLINE bool Deliverer::end_work(const ep_ring_message& message, DeliveryState state,
+                                          Tag tag) {
+  const uint32_t deliveries = message.deliveries & kDeliveriesMax;
+  const uint32_t lap = handle_.region().lap_of(message.sequence);
+  const uint64_t claimed = claimed_word(message.sequence, deliveries);
+  const bool is_ours =
+      delivery(message.sequence).change(claimed, delivery_word(state, tag, lap, deliveries));
+  const bool was_kept = EP_UNLIKELY(!kept_.is_empty()) && give_up(message);
+  if (EP_LIKELY(is_ours) || was_kept) settled_.given_up(message.sequence);
+  return is_ours;
+}
+
 ep_ring_error Deliverer::ack(const ep_ring_message& message) {
   if (EP_UNLIKELY(!handle_.member.is_live())) return EP_RING_FENCED;
-  Region& region = handle_.region();
-  const uint32_t lap = region.lap_of(message.sequence);
-  const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
-  const uint64_t acked = delivery_word(DeliveryState::kAcked, handle_.member.tag, lap,
-                                       message.deliveries & kDeliveriesMax);
-  const bool is_ours = delivery(message.sequence).change(claimed, acked);
-  const bool was_kept = EP_UNLIKELY(!kept_.is_empty()) && give_up(message);
-  if (is_ours || was_kept) settled_.given_up(message.sequence);
-  if (!is_ours) return EP_RING_GONE;
+  if (!end_work(message, DeliveryState::kAcked, handle_.member.tag)) return EP_RING_GONE;
   handle_.member.record->acknowledged.store_relaxed(++acknowledged_);
   // After the change: a publisher says that it waits before it looks at our word for the last time.
-  if (EP_UNLIKELY(region.header().space_waiters.load_ordered() != 0)) acknowledged_to_waiter();
+  if (EP_UNLIKELY(handle_.region().header().space_waiters.load_ordered() != 0)) {
+    acknowledged_to_waiter();
+  }
   return EP_RING_OK;
 }
 
 ep_ring_error Deliverer::release(const ep_ring_message& message, Tag to) {
   const ep_ring_error error = handle_.attend();
   if (error != EP_RING_OK) return error;
-  const uint32_t lap = handle_.region().lap_of(message.sequence);
-  const uint64_t claimed = claimed_word(message.sequence, message.deliveries & kDeliveriesMax);
-  const uint64_t returned =
-      delivery_word(DeliveryState::kReturned, to, lap, message.deliveries & kDeliveriesMax);
-  const bool is_ours = delivery(message.sequence).change(claimed, returned);
-  const bool was_kept = EP_UNLIKELY(!kept_.is_empty()) && give_up(message);
-  if (is_ours || was_kept) settled_.given_up(message.sequence);
-  if (!is_ours) return EP_RING_GONE;
+  if (!end_work(message, DeliveryState::kReturned, to)) return EP_RING_GONE;
   count_return(group_);
   stir_group(handle_.region(), group_index_);
   return EP_RING_OK;
@@ -465,7 +465,11 @@ void Deliverer::return_messages(uint64_t after, bool acknowledged_too, Tag to) {
     const uint64_t returned =
         delivery_word(DeliveryState::kReturned, to, region.lap_of(sequence), delivery_count(value));
     if (!word.change(value, returned)) continue;
-    if (state == DeliveryState::kClaimed) settled_.given_up(sequence);
+    if (state == DeliveryState::kClaimed) {
+      settled_.given_up(sequence);
+      KeptMessage* kept = kept_.find(sequence);
+      if (kept != nullptr) kept->is_in_work = false;
+    }
     any = true;
   }
   if (any) count_return(group_);

@@ -84,6 +84,7 @@ class Deliverer {
                          handle_.region().lap_of(sequence), deliveries);
   }
   void return_messages(uint64_t after, bool acknowledged_too, Tag to);
+  bool end_work(const ep_ring_message& message, DeliveryState state, Tag tag);
   void take_into_work(const ep_ring_message& message);
   bool give_up(const ep_ring_message& message);
   void give_up_behind(uint64_t after);

@@ -57,8 +57,9 @@ void Deliverer::end_hold_of(const KeptMessage& message) {
 // is nothing to us. Whether it was in work until now.
 bool Deliverer::give_up(const ep_ring_message& message) {
   KeptMessage* entry = kept_.find(message.sequence);
-  if (entry == nullptr || entry->deliveries != static_cast<uint8_t>(message.deliveries))
+  if (entry == nullptr || entry->deliveries != static_cast<uint8_t>(message.deliveries)) {
     return false;
+  }
   const bool was_in_work = entry->is_in_work;
   entry->is_in_work = false;
   if (is_settled(*entry)) kept_.remove(message.sequence);
@@ -69,7 +70,11 @@ bool Deliverer::give_up(const ep_ring_message& message) {
 // What is behind `after` was returned.
 void Deliverer::give_up_behind(uint64_t after) {
   kept_.remove_if([this, after](KeptMessage& message) {
-    if (message.sequence > after) message.is_in_work = false;
+    if (message.sequence > after && message.is_in_work) {
+      // Dropped under our hands.
+      settled_.given_up(message.sequence);
+      message.is_in_work = false;
+    }
     return is_settled(message);
   });
 }

@@ -92,9 +92,9 @@ struct alignas(kLineBytes) MemberRecord {
   SharedName name;
   // What it does: written by it alone.
   alignas(kLineBytes) SharedU64 lease_until_ns;
-  SharedU64 helping;         // sequence whose header line it writes for another; 0: none
-  SharedU32 emptying_block;  // which it frees when it has emptied the slot of the next
+  SharedU64 helping;   // sequence whose header line it writes for another; 0: none
   SharedU32 sweeping;  // place that it sweeps or takes a message from, plus 1: nobody takes that
+  SharedU32 emptying_block;  // which it frees when it has emptied the slot of the next
   SharedU64 emptying;
   SharedU64 settled;  // of a consumer: where its group may begin to look (settled.h)
   SharedU64 messages;
@@ -125,7 +125,7 @@ struct alignas(kLineBytes) GroupRecord {
   alignas(kLineBytes) SharedU32 epoch;
   SharedU64 members;                       // bit i: the consumer at place i
   SharedU64 returns;                       // counts times that messages came up again
-  alignas(kLineBytes) SharedU64 sleepers;  // the same, of those that sleep
+  alignas(kLineBytes) SharedU64 sleepers;  // members that sleep, by place
   alignas(kLineBytes) SharedU64 dropped;
   SharedU64 redeliveries;
   SharedU64 taken_away;  // counts messages dropped under a consumer's hands, or about to be

@@ -7,13 +7,13 @@ namespace elasticpool {
 
 void Settled::advance(uint64_t scan, uint64_t skipped) {
   const uint64_t settled = mark_ < skipped ? mark_ : skipped;
-  // order: behind the loads that saw it.
   if (settled > record_.settled.load_relaxed()) record_.settled.store_release(settled);
   mark_ = scan;
   in_work_before_mark_ = in_work_;
 }
 
-uint64_t Settled::look_again_from(uint64_t from, uint64_t skipped, uint64_t members) {
+uint64_t Settled::look_again_from(uint64_t from, uint64_t skipped, uint64_t members,
+                                  uint32_t epoch) {
   const uint64_t returns = group_.returns.load_ordered();
   if (returns != returns_) {
     returns_ = returns;
@@ -22,6 +22,7 @@ uint64_t Settled::look_again_from(uint64_t from, uint64_t skipped, uint64_t memb
   } else if (skipped > from) {
     from = skipped;
   }
+  const uint64_t own = from;
   const uint64_t end = from + region_.geometry().slots;
   for (uint64_t left = members; left != 0; left &= left - 1) {
     const auto place = static_cast<uint32_t>(std::countr_zero(left));
@@ -31,7 +32,9 @@ uint64_t Settled::look_again_from(uint64_t from, uint64_t skipped, uint64_t memb
     const uint64_t settled = other.settled.load_acquire();
     if (settled > from && settled <= end) from = settled;
   }
-  return from;
+  // Who is no member any more may have said nothing of this group.
+  acquire_fence();
+  return group_.epoch.load_ordered() == epoch ? from : own;
 }
 
 }  // namespace elasticpool

@@ -10,10 +10,13 @@
 //                that sends all to look again; and a settled sequence holds only for the count of
 //                which it says that it does. So any that holds is good for everybody, who joins
 //                among them.
+// Places         of members that left are taken by others, of another group perhaps, but not before
+//                the epoch says so. Who has read what members say looks at the epoch once more.
 // Death          between a return and its count: the sweep of who died counts, whatever it found.
 // Not settled    everything, behind a return: all look from the head on.
-// Damage         a sequence that is not in the ring is not believed.
-// Cost           a comparison a call; of looking again, a line for each consumer.
+// Damage         a sequence that is not in the ring is not believed. Who began at a head that was
+//                wrong begins anew when that is put right (restore_ring_hints).
+// Cost           a comparison a call; of looking again, two lines for each consumer.
 #pragma once
 
 #include "ring/groups.h"
@@ -31,6 +34,7 @@ class Settled {
   void claimed(uint64_t sequence) {
     ++in_work_;
     if (sequence < mark_) ++in_work_before_mark_;
+    if (sequence >= claimed_end_) claimed_end_ = sequence + 1;
   }
   void given_up(uint64_t sequence) {
     --in_work_;
@@ -38,10 +42,14 @@ class Settled {
   }
   // It has looked at everything before `scan`, and need not look again at what is before `skipped`.
   EP_ALWAYS_INLINE void tell(uint64_t scan, uint64_t skipped) {
-    if (EP_UNLIKELY(scan >= mark_ + kStride) && in_work_before_mark_ == 0) advance(scan, skipped);
+    // Where it looks at everything again it may have messages in work that are still to come.
+    if (EP_UNLIKELY(scan >= mark_ + kStride) && in_work_before_mark_ == 0 && scan >= claimed_end_) {
+      advance(scan, skipped);
+    }
   }
-  // From where it has to look again, `from` or later; `skipped`: as above.
-  uint64_t look_again_from(uint64_t from, uint64_t skipped, uint64_t members);
+  // From where it has to look again, `from` or later; `skipped`: as above; `members`: the group's
+  // behind that epoch.
+  uint64_t look_again_from(uint64_t from, uint64_t skipped, uint64_t members, uint32_t epoch);
 
  private:
   static constexpr uint64_t kStride = 64;
@@ -55,6 +63,7 @@ class Settled {
   uint64_t mark_ = 0;              // the next to be told, once nothing before it is in work
   uint64_t in_work_ = 0;
   uint64_t in_work_before_mark_ = 0;
+  uint64_t claimed_end_ = 0;  // all that was ever in its work is before this
 };
 
 }  // namespace elasticpool

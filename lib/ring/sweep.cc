@@ -457,7 +457,14 @@ void restore_ring_hints(Region& region) {
   if (oldest > next) oldest = next;
   if (tail != next) header.tail.change(tail, next);
   // A head that lags is caught up with by whoever passes; one that is wrong is not.
-  if (head > oldest || oldest - head > slots) header.head.change(head, oldest);
+  if (head <= oldest && oldest - head <= slots) return;
+  if (!header.head.change(head, oldest) || head < oldest) return;
+  // Who began at the wrong one missed what lies before it.
+  for (uint32_t i = 0; i < kGroupsMax; ++i) {
+    if (group_state(region.group(i).state.load_relaxed()) != GroupState::kActive) continue;
+    count_return(region.group(i));
+    stir_group(region, i);
+  }
 }
 
 }  // namespace elasticpool

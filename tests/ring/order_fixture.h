@@ -74,9 +74,10 @@ class OrderFixture : public ::testing::Test {
     while (!at(step)) ++step;
     EXPECT_GT(step, 1U);
   }
-  ep_ring_consumer* join(const char* name) {
+  ep_ring_consumer* join(const char* name) { return join_as("g", name); }
+  ep_ring_consumer* join_as(const char* group, const char* name) {
     ep_ring_consumer_options options{};
-    options.group = "g";
+    options.group = group;
     options.name = name;
     ep_ring_consumer* consumer = nullptr;
     EXPECT_EQ(ep_ring_consumer_open(ring, &options, &consumer), EP_RING_OK);

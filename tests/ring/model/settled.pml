@@ -37,6 +37,7 @@
  * mutant 6 -DEVENTS=2 -DMESSAGES=2 -DCONSUMERS=3 -DCOARSE=2 -DKEYS=0: settled is believed for any count (look_again_from)
  * mutant 7 -DEVENTS=4 -DMESSAGES=2 -DCONSUMERS=3 -DCOARSE=2 -DKEYS=0: a return is counted before the words are changed
  * mutant 8 -DEVENTS=2 -DMESSAGES=2 -DCONSUMERS=3 -DCOARSE=2 -DKEYS=0: settled stays as it was when everything is looked at again
+ * mutant 9 -DEVENTS=2 -DMESSAGES=2 -DCONSUMERS=3 -DCOARSE=2 -DKEYS=0: a release is counted behind the epoch (Deliverer::release)
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -302,10 +303,14 @@ proctype consumer(byte me) {
        fi
      }
      if
-     :: MUTANT != 1 && MUTANT != 7 -> count_return()
+     :: MUTANT != 1 && MUTANT != 7 && MUTANT != 9 -> count_return()
      :: else
      fi;
-     stir(1)
+     stir(1);
+     if
+     :: MUTANT == 9 -> count_return()
+     :: else
+     fi
   /* recover() */
   :: atomic { IDLE(me) && MAY_ACT && events_left > 0 && (EVENTS & RECOVER) -> events_left--; pending++ }
      if

@@ -12,6 +12,7 @@ class RingSettled : public test::Ring {
   static constexpr uint64_t kBoth = 3;
 
   void SetUp() override { open(1024); }
+  uint32_t epoch() { return group().epoch.load_relaxed(); }
   Region& region() { return *reinterpret_cast<Region*>(ring_); }
   GroupRecord& group() { return region().group(0); }
   Settled consumer(uint32_t place) { return {region(), group(), region().member(place)}; }
@@ -20,7 +21,7 @@ class RingSettled : public test::Ring {
 
 TEST_F(RingSettled, IsTheLookBeforeTheLastOne) {
   Settled one = consumer(0);
-  one.look_again_from(1, 0, kBoth);
+  one.look_again_from(1, 0, kBoth, epoch());
   one.tell(100, 100);
   EXPECT_EQ(settled_of(0), 0U);
   one.tell(120, 120);  // too near to be worth it
@@ -33,7 +34,7 @@ TEST_F(RingSettled, IsTheLookBeforeTheLastOne) {
 
 TEST_F(RingSettled, StopsAtWhatIsInItsWork) {
   Settled one = consumer(0);
-  one.look_again_from(1, 0, kBoth);
+  one.look_again_from(1, 0, kBoth, epoch());
   one.claimed(10);
   one.claimed(11);
   one.tell(100, 100);
@@ -58,44 +59,72 @@ TEST_F(RingSettled, StopsAtWhatIsInItsWork) {
 
 TEST_F(RingSettled, StopsAtWhatWasSkipped) {
   Settled one = consumer(0);
-  one.look_again_from(1, 0, kBoth);
+  one.look_again_from(1, 0, kBoth, epoch());
   one.tell(100, 100);
   one.tell(200, 40);
   EXPECT_EQ(settled_of(0), 40U);
-  EXPECT_EQ(one.look_again_from(1, 60, kBoth), 60U);
+  EXPECT_EQ(one.look_again_from(1, 60, kBoth, epoch()), 60U);
 }
 
 TEST_F(RingSettled, HoldsForAllUntilAReturn) {
   Settled one = consumer(0);
   Settled other = consumer(1);
-  EXPECT_EQ(one.look_again_from(1, 0, kBoth), 1U);
+  EXPECT_EQ(one.look_again_from(1, 0, kBoth, epoch()), 1U);
   one.tell(100, 100);
   one.tell(200, 200);
-  EXPECT_EQ(other.look_again_from(1, 0, kBoth), 100U);
-  EXPECT_EQ(other.look_again_from(1, 0, 2), 1U);  // the first is no member any more
-  EXPECT_EQ(other.look_again_from(150, 0, kBoth), 150U);
-  EXPECT_EQ(one.look_again_from(1, 180, kBoth), 180U);
+  EXPECT_EQ(other.look_again_from(1, 0, kBoth, epoch()), 100U);
+  EXPECT_EQ(other.look_again_from(1, 0, 2, epoch()), 1U);  // the first is no member any more
+  EXPECT_EQ(other.look_again_from(150, 0, kBoth, epoch()), 150U);
+  EXPECT_EQ(one.look_again_from(1, 180, kBoth, epoch()), 180U);
   count_return(group());
-  EXPECT_EQ(other.look_again_from(1, 180, kBoth), 1U);
-  EXPECT_EQ(one.look_again_from(1, 180, kBoth), 1U);
+  EXPECT_EQ(other.look_again_from(1, 180, kBoth, epoch()), 1U);
+  EXPECT_EQ(one.look_again_from(1, 180, kBoth, epoch()), 1U);
   EXPECT_EQ(settled_of(0), 0U);
   // And again from then on, once it has seen everything behind the return.
   one.tell(150, 150);
   EXPECT_EQ(settled_of(0), 0U);
   one.tell(300, 300);
   EXPECT_EQ(settled_of(0), 200U);
-  EXPECT_EQ(other.look_again_from(1, 0, kBoth), 200U);
+  EXPECT_EQ(other.look_again_from(1, 0, kBoth, epoch()), 200U);
+}
+
+// It looks at everything again, with messages in work that it will come to.
+TEST_F(RingSettled, GoesOnBehindWhatItHasInWork) {
+  Settled one = consumer(0);
+  one.look_again_from(1, 0, kBoth, epoch());
+  one.claimed(300);
+  count_return(group());
+  one.look_again_from(1, 0, kBoth, epoch());
+  one.tell(100, 100);
+  one.tell(200, 200);
+  EXPECT_EQ(settled_of(0), 0U);
+  one.given_up(300);
+  one.tell(400, 400);
+  one.tell(500, 500);
+  EXPECT_EQ(settled_of(0), 400U);
+}
+
+// Members left and came meanwhile: it may have read what somebody says of another group.
+TEST_F(RingSettled, IsNotBelievedBehindAnotherEpoch) {
+  Settled one = consumer(0);
+  Settled other = consumer(1);
+  one.look_again_from(1, 0, kBoth, epoch());
+  one.tell(100, 100);
+  one.tell(200, 200);
+  EXPECT_EQ(other.look_again_from(1, 0, kBoth, epoch() - 1), 1U);
+  EXPECT_EQ(other.look_again_from(1, 50, kBoth, epoch() - 1), 50U);
+  EXPECT_EQ(other.look_again_from(1, 50, kBoth, epoch()), 100U);
 }
 
 TEST_F(RingSettled, IsNotBelievedOutsideTheRing) {
   Settled one = consumer(0);
   Settled other = consumer(1);
-  one.look_again_from(1, 0, kBoth);
+  one.look_again_from(1, 0, kBoth, epoch());
   region().member(0).settled.store_relaxed(2000);
-  EXPECT_EQ(other.look_again_from(1, 0, kBoth), 1U);
-  EXPECT_EQ(other.look_again_from(1, 0, UINT64_MAX), 1U);
+  EXPECT_EQ(other.look_again_from(1, 0, kBoth, epoch()), 1U);
+  EXPECT_EQ(other.look_again_from(1, 0, UINT64_MAX, epoch()), 1U);
   region().member(0).settled.store_relaxed(1000);
-  EXPECT_EQ(other.look_again_from(1, 0, kBoth), 1000U);
+  EXPECT_EQ(other.look_again_from(1, 0, kBoth, epoch()), 1000U);
 }
 
 }  // namespace
