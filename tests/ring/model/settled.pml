@@ -12,7 +12,7 @@
  *
  * Left out   the head: nothing is taken out, so looking at everything begins at the first message.
  *            When a message without a key may be stolen: always. That stores wait in a buffer: what
- *            settled says is only older then.
+ *            settled says is only older then. Places that others take (settled_order.cc).
  *
  * KEYS: which messages have one. COARSE: below.
  * run: leave-plain -DEVENTS=1 -DMESSAGES=2 -DCONSUMERS=3 -DCOARSE=2 -DKEYS=0
