@@ -262,7 +262,7 @@ ep_ring_error Deliverer::try_get(ep_ring_message* messages, size_t capacity, siz
     }
     start_over(epoch);
   }
-  settled_.tell(scan_, skipped_);
+  settled_.tell(scan_, skipped_, claimed_end_);
   // Once round the ring: more only where words are not right.
   uint64_t end = scan_ + handle_.region().geometry().slots;
   bool has_caught_up = false;

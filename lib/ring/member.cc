@@ -112,6 +112,7 @@ ep_ring_error join(Region& region, uint32_t first, uint32_t end, const MemberNam
   free_orphans(region);
   return take_free_place(region, first, end, name, member);
 }
+
 ep_ring_error rejoin(Region& region, const MemberName& name, Member* member) {
   const ProcessIdentity self = own_identity();
   for (uint32_t place = 0; place < kConsumersMax; ++place) {

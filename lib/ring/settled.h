@@ -34,16 +34,15 @@ class Settled {
   void claimed(uint64_t sequence) {
     ++in_work_;
     if (sequence < mark_) ++in_work_before_mark_;
-    if (sequence >= claimed_end_) claimed_end_ = sequence + 1;
   }
   void given_up(uint64_t sequence) {
     --in_work_;
     if (sequence < mark_) --in_work_before_mark_;
   }
-  // It has looked at everything before `scan`, and need not look again at what is before `skipped`.
-  EP_ALWAYS_INLINE void tell(uint64_t scan, uint64_t skipped) {
-    // Where it looks at everything again it may have messages in work that are still to come.
-    if (EP_UNLIKELY(scan >= mark_ + kStride) && in_work_before_mark_ == 0 && scan >= claimed_end_) {
+  // It has looked at everything before `scan`, need not look again at what is before `skipped`, and
+  // all that it ever claimed is before `claimed_end`: beyond the scan where it looks again.
+  EP_ALWAYS_INLINE void tell(uint64_t scan, uint64_t skipped, uint64_t claimed_end) {
+    if (EP_UNLIKELY(scan >= mark_ + kStride) && in_work_before_mark_ == 0 && scan >= claimed_end) {
       advance(scan, skipped);
     }
   }
@@ -63,7 +62,6 @@ class Settled {
   uint64_t mark_ = 0;              // the next to be told, once nothing before it is in work
   uint64_t in_work_ = 0;
   uint64_t in_work_before_mark_ = 0;
-  uint64_t claimed_end_ = 0;  // all that was ever in its work is before this
 };
 
 }  // namespace elasticpool

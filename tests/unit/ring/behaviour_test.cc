@@ -434,4 +434,22 @@ TEST_F(Ring, AnExhaustedPoolWaitsForItsConsumers) {
   waiter.join();
 }
 
+// To take out what all have passed is the work of a whole ring: who stays does it.
+TEST_F(Ring, WhoLeavesTakesSomeOutAndTheLastOneAll) {
+  constexpr uint32_t kMessages = 3000;
+  open(4096);
+  ep_ring_consumer* consumer = join("group");
+  publish_many(kMessages);
+  std::vector<ep_ring_message> messages(kMessages);
+  size_t count = 0;
+  ASSERT_EQ(ep_ring_get_batch(consumer, 0, messages.data(), kMessages, &count), EP_RING_OK);
+  ASSERT_EQ(count, kMessages);
+  ASSERT_EQ(ep_ring_ack_batch(consumer, messages.data(), kMessages), EP_RING_OK);
+  leave(consumer);
+  EXPECT_GT(pool_used(), kMessages / 2 * 64U);
+  ep_ring_producer_close(producer_);
+  EXPECT_EQ(pool_used(), 0U);
+  ASSERT_EQ(ep_ring_producer_open(ring_, &producer_), EP_RING_OK);
+}
+
 }  // namespace
