@@ -30,11 +30,16 @@ constexpr size_t kCpuCachesMax = UINT8_MAX;
 // whose free pages went back.
 constexpr unsigned kBuckets = 4;
 constexpr unsigned kPurgedBucket = kBuckets;
+// How many slabs of a bucket are looked at for one that the CPU has had before.
+constexpr unsigned kLooksForOwn = 8;
 // How many slabs are purged before their bin's lock is let go: others want blocks.
 constexpr unsigned kPurgesAtOnce = 32;
 
 struct CpuCache : SlabHome {
-  constexpr CpuCache() : SlabHome(LockRank::kCpu, true) {}
+  constexpr explicit CpuCache(uint8_t its_number)
+      : SlabHome(LockRank::kCpu, true), number(its_number) {}
+
+  const uint8_t number;
 
   Slab* current[kClasses] EP_GUARDED_BY(lock) = {};
 };
@@ -48,7 +53,7 @@ struct NodeBin : SlabHome {
   SlabStats stats EP_GUARDED_BY(lock);
 };
 
-constinit CpuCache g_first_cache;
+constinit CpuCache g_first_cache{0};
 constinit std::atomic<CpuCache*> g_caches[kCpuCachesMax] = {};
 // Which cache a CPU has, counted from 1; 0 until a thread runs there. So CPUs that the process may
 // not use have none, whatever their numbers, and where fewer may be used at once than there are
@@ -85,7 +90,7 @@ CpuCache* publish_cpu_cache(std::atomic<CpuCache*>& slot) {
     meta_give_back(memory, sizeof(CpuCache));
     return existing;
   }
-  auto* cache = new (memory) CpuCache;
+  auto* cache = new (memory) CpuCache(static_cast<uint8_t>(&slot - g_caches));
   // order[cpu-cache]: the cache is whole before others find it.
   slot.store(cache, std::memory_order_release);
   return cache;
@@ -152,20 +157,38 @@ void list_partial(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
   bin.partial[slab->bucket].push_front(slab);
 }
 
+// A partial slab for the cache, or nullptr. At best one that it has had before: in anybody else's,
+// blocks of two CPUs' threads would lie side by side, and with them their cells in the block map.
+Slab* choose_partial(const CpuCache& cache, NodeBin& bin) EP_REQUIRES(bin.lock) {
+  for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
+    Slab* slab = bin.partial[bucket].front();
+    for (unsigned look = 0; slab != nullptr && look < kLooksForOwn; ++look) {
+      if (slab->last_cache == cache.number) return slab;
+      slab = NodeBin::SlabList::next(slab);
+    }
+  }
+  for (const auto& list : bin.partial) {
+    if (list.front() != nullptr) return list.front();
+  }
+  return nullptr;
+}
+
 // A slab that has blocks for `cache`: partial ones first. The bin's lock is inside the CPU's.
 Slab* fetch_slab(CpuCache& cache, ClassId id, NodeId node) EP_REQUIRES(cache.lock) {
   NodeBin& bin = bin_of(node, id);
   {
     LockGuard guard(bin.lock);
-    for (auto& list : bin.partial) {
-      Slab* slab = list.pop_front();
-      if (slab == nullptr) continue;
+    Slab* slab = choose_partial(cache, bin);
+    if (slab != nullptr) {
+      bin.partial[slab->bucket].remove(slab);
+      slab->last_cache = cache.number;
       slab->home.store(&cache, std::memory_order_relaxed);
       return slab;
     }
   }
   Slab* slab = slab_create(id, node);
   if (slab == nullptr) return nullptr;
+  slab->last_cache = cache.number;
   slab->home.store(&cache, std::memory_order_relaxed);
   LockGuard guard(bin.lock);
   ++bin.stats.created;

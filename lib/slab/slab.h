@@ -47,6 +47,7 @@ struct Slab {
   NodeId node{};
   uint8_t bucket = 0;  // which list of its bin it is on
   SlabPages pages = SlabPages::kChanged;
+  uint8_t last_cache = 0;  // which CPU's cache it was last current in
   // Here, or in a record of its own where the blocks are too many.
   uint64_t* free_bits = nullptr;
   uint64_t own_bits[];

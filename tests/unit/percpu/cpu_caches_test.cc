@@ -7,6 +7,7 @@
 
 #include "percpu/cpu_cache.h"
 #include "percpu_zones.h"
+#include "slab/slab.h"
 
 namespace elasticpool {
 namespace {
@@ -83,6 +84,50 @@ TEST_F(CpuCaches, WhenThereAreFewerTheirSlabsAreUsedUpFromTheBin) {
   while (blocks_.size() < cpus_.size() * per_slab) blocks_.push_back(take_on(cpus_[0]));
   EXPECT_EQ(test::slab_stats_of(kId).created, created) << "none is left behind";
   EXPECT_EQ(cpu_caches(), 1U);
+}
+
+// Two full slabs, one of each CPU; then a block comes home to each.
+TEST_F(CpuCaches, APartialSlabGoesToTheCpuThatHadIt) {
+  choose_cpu_caches(kMany);
+  const size_t per_slab = size_class(kId).blocks_per_slab;
+  void* homecomer[2] = {};
+  for (const size_t i : {0, 1}) {
+    while (blocks_.size() < (i + 1) * (per_slab - 1)) blocks_.push_back(take_on(cpus_[i]));
+    homecomer[i] = take_on(cpus_[i]);
+  }
+  for (const size_t first : {0, 1}) {
+    put_blocks(kId, &homecomer[first], 1);
+    put_blocks(kId, &homecomer[1 - first], 1);
+    for (const size_t i : {0, 1}) EXPECT_EQ(take_on(cpus_[i]), homecomer[i]) << first;
+  }
+  const uint64_t created = test::slab_stats_of(kId).created;
+  put_blocks(kId, &homecomer[0], 1);
+  EXPECT_EQ(take_on(cpus_[1]), homecomer[0]) << "another's, rather than a new one";
+  EXPECT_EQ(test::slab_stats_of(kId).created, created);
+  // Now it is the other CPU's.
+  for (void*& block : homecomer) put_blocks(kId, &block, 1);
+  EXPECT_EQ(slab_of(zone_of(kId), homecomer[0])->last_cache,
+            slab_of(zone_of(kId), homecomer[1])->last_cache);
+}
+
+// It is looked for among the first of each list only; behind them it is found when they are gone.
+TEST_F(CpuCaches, ItIsNotLookedForForLong) {
+  choose_cpu_caches(kMany);
+  const size_t per_slab = size_class(kId).blocks_per_slab;
+  constexpr size_t kSlabs = 24;
+  std::vector<void*> homecomers;
+  for (size_t slab = 0; slab < kSlabs; ++slab) {
+    const size_t cpu = cpus_[slab == 0 ? 0 : 1];
+    for (size_t i = 0; i + 1 < per_slab; ++i) blocks_.push_back(take_on(cpu));
+    homecomers.push_back(take_on(cpu));
+  }
+  for (void* block : homecomers) put_blocks(kId, &block, 1);
+  const uint64_t created = test::slab_stats_of(kId).created;
+  void* first = take_on(cpus_[0]);
+  EXPECT_NE(first, homecomers[0]) << "many lie in front of it";
+  blocks_.push_back(first);
+  for (size_t i = 1; i < kSlabs; ++i) blocks_.push_back(take_on(cpus_[0]));
+  EXPECT_EQ(test::slab_stats_of(kId).created, created);
 }
 
 TEST_F(CpuCaches, TheBinIsHomeToWhatWasCurrent) {
