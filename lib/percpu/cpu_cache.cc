@@ -30,8 +30,9 @@ constexpr size_t kCpuCachesMax = UINT8_MAX;
 // whose free pages went back.
 constexpr unsigned kBuckets = 4;
 constexpr unsigned kPurgedBucket = kBuckets;
-// How many slabs of a bucket are looked at for one that the CPU has had before.
-constexpr unsigned kLooksForOwn = 8;
+// How many slabs of a bucket are looked at for one that the CPU has had before. More find little
+// more, and the bin's lock is held meanwhile.
+constexpr unsigned kLooksForOwn = 4;
 // How many slabs are purged before their bin's lock is let go: others want blocks.
 constexpr unsigned kPurgesAtOnce = 32;
 

@@ -110,7 +110,7 @@ TEST_F(CpuCaches, APartialSlabGoesToTheCpuThatHadIt) {
             slab_of(zone_of(kId), homecomer[1])->last_cache);
 }
 
-// It is looked for among the first of each list only; behind them it is found when they are gone.
+// It is looked for among the first only; behind them it is found when they are gone.
 TEST_F(CpuCaches, ItIsNotLookedForForLong) {
   choose_cpu_caches(kMany);
   const size_t per_slab = size_class(kId).blocks_per_slab;
