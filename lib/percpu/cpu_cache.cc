@@ -26,8 +26,8 @@ namespace {
 // CPUs that are told apart (modulo this), and the caches that they share.
 constexpr size_t kCpuNumbers = 1024;
 constexpr size_t kCpuCachesMax = UINT8_MAX;
-// Partial slabs by how full they are: the fullest bucket is drawn from first, and last of all those
-// whose free pages went back.
+// Partial slabs by how full they are: the fullest are drawn from first, and last of all those whose
+// free pages went back.
 constexpr unsigned kBuckets = 4;
 constexpr unsigned kPurgedBucket = kBuckets;
 // How many slabs of a bucket are looked at for one that the CPU has had before. More find little
@@ -91,6 +91,7 @@ CpuCache* publish_cpu_cache(std::atomic<CpuCache*>& slot) {
     meta_give_back(memory, sizeof(CpuCache));
     return existing;
   }
+  static_assert(kCpuCachesMax <= UINT8_MAX, "a cache's number is one byte");
   auto* cache = new (memory) CpuCache(static_cast<uint8_t>(&slot - g_caches));
   // order[cpu-cache]: the cache is whole before others find it.
   slot.store(cache, std::memory_order_release);
@@ -158,20 +159,19 @@ void list_partial(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
   bin.partial[slab->bucket].push_front(slab);
 }
 
-// A partial slab for the cache, or nullptr. At best one that it has had before: in anybody else's,
+// A partial slab for the cache, or nullptr. Preferably one that it has had before: in another's,
 // blocks of two CPUs' threads would lie side by side, and with them their cells in the block map.
 Slab* choose_partial(const CpuCache& cache, NodeBin& bin) EP_REQUIRES(bin.lock) {
+  Slab* others = nullptr;
   for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
     Slab* slab = bin.partial[bucket].front();
+    if (others == nullptr) others = slab;
     for (unsigned look = 0; slab != nullptr && look < kLooksForOwn; ++look) {
       if (slab->last_cache == cache.number) return slab;
       slab = NodeBin::SlabList::next(slab);
     }
   }
-  for (const auto& list : bin.partial) {
-    if (list.front() != nullptr) return list.front();
-  }
-  return nullptr;
+  return others != nullptr ? others : bin.partial[kPurgedBucket].front();
 }
 
 // A slab that has blocks for `cache`: partial ones first. The bin's lock is inside the CPU's.

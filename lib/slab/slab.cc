@@ -102,7 +102,7 @@ size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
     slab->free_bits[word] = bits;
     if (bits != 0) break;
   }
-  slab->hint = static_cast<uint16_t>(word);
+  slab->hint = static_cast<uint8_t>(word);
   // Who takes from it will touch what was given back of it.
   if (EP_UNLIKELY(slab->purged_pages != 0)) tick_growth(count_purged_pages(slab));
   slab->pages = SlabPages::kChanged;

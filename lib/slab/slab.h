@@ -41,13 +41,13 @@ struct Slab {
   uintptr_t start = 0;
   uint32_t free_count = 0;
   uint32_t blocks = 0;
-  uint16_t hint = 0;          // first word of the bitmap that may have a bit
+  uint8_t hint = 0;           // first word of the bitmap that may have a bit
+  uint8_t last_cache = 0;     // number of the CPU cache that it was last current in
   uint16_t purged_pages = 0;  // that base/held_memory.h does not count
   ClassId class_id{};
   NodeId node{};
   uint8_t bucket = 0;  // which list of its bin it is on
   SlabPages pages = SlabPages::kChanged;
-  uint8_t last_cache = 0;  // which CPU's cache it was last current in
   // Here, or in a record of its own where the blocks are too many.
   uint64_t* free_bits = nullptr;
   uint64_t own_bits[];
@@ -56,6 +56,9 @@ struct Slab {
 };
 
 inline constexpr size_t kSlabHeaderBytes = offsetof(Slab, own_bits);
+// The header and the bitmap of a slab of up to 64 blocks are one line.
+static_assert(kSlabHeaderBytes + sizeof(uint64_t) <= kCacheLineBytes);
+static_assert(kSizeClasses[0].blocks_per_slab / 64 <= UINT8_MAX, "hint is one byte");
 
 // By zone of blocks: room for the bits of the most blocks that a slab of the zone has, but in the
 // tiny zone of 2048, that is of all classes but the smallest. Records of whole frames lie side by
@@ -140,7 +143,7 @@ inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
     slab->free_bits[at] = word;
     if (at < lowest) lowest = at;
   }
-  slab->hint = static_cast<uint16_t>(lowest);
+  slab->hint = static_cast<uint8_t>(lowest);
   if (EP_UNLIKELY(slab->purged_pages != 0)) count_purged_pages(slab);
   slab->pages = SlabPages::kChanged;
   slab->free_count += static_cast<uint32_t>(count);

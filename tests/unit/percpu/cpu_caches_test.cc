@@ -110,8 +110,8 @@ TEST_F(CpuCaches, APartialSlabGoesToTheCpuThatHadIt) {
             slab_of(zone_of(kId), homecomer[1])->last_cache);
 }
 
-// It is looked for among the first only; behind them it is found when they are gone.
-TEST_F(CpuCaches, ItIsNotLookedForForLong) {
+// Far behind in its list it is found when those before it are gone.
+TEST_F(CpuCaches, AnOwnSlabIsNotLookedForToTheEndOfTheList) {
   choose_cpu_caches(kMany);
   const size_t per_slab = size_class(kId).blocks_per_slab;
   constexpr size_t kSlabs = 24;
