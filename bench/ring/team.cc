@@ -69,7 +69,6 @@ void Team::run_member(unsigned cpu, const std::function<void()>& work) {
   const char* text = "";
   std::string kept;
   try {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     pin(cpus_[cpu % cpus_.size()]);
     work();
   } catch (const Unable& unable) {
@@ -94,6 +93,8 @@ pid_t Team::add(unsigned cpu, const std::function<void()>& work) {
   const pid_t pid = fork();
   if (pid < 0) throw Failure("cannot start a process");
   if (pid == 0) {
+    // In this order: who dies before the first line is missed by it, and seen by the second.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(kFailed);
     run_member(cpu, work);
   }

@@ -67,9 +67,11 @@ void need(int error, const char* what) {
 template <typename Function>
 pid_t in_child(Function function) {
   fflush(nullptr);
+  const pid_t parent = getpid();
   const pid_t child = fork();
   if (child != 0) return child;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);
   function();
   _exit(0);
 }

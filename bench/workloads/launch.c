@@ -32,8 +32,9 @@ static long long to_us(struct timeval time) {
   return (long long)time.tv_sec * 1000000 + time.tv_usec;
 }
 
-static void become(char** settings, char** program) {
+static void become(pid_t launcher, char** settings, char** program) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != launcher) _exit(127);
   for (; *settings != program[-1]; ++settings) putenv(*settings);
   execvp(program[0], program);
   perror(program[0]);
@@ -49,10 +50,11 @@ int main(int argc, char** argv) {
 
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const long long start_us = now_us();
+  const pid_t launcher = getpid();
   const pid_t child = fork();
   if (child == 0) {
     close(report_fd);
-    become(argv + 2, argv + first);
+    become(launcher, argv + 2, argv + first);
   }
   int status = 0;
   struct rusage used;

@@ -59,7 +59,9 @@ bool parse_percents(std::string_view text, uint8_t (&percents)[4]) {
 bool is_target(std::string_view text) {
   constexpr std::string_view kCommand = "exec:";
   if (text == "off" || text == "stderr" || text == "syslog") return true;
-  if (text.starts_with(kCommand)) return text.size() > kCommand.size();
+  // Not starts_with(): it may call what throws, and there is no libstdc++ here.
+  const std::string_view begin(text.data(), std::min(text.size(), kCommand.size()));
+  if (begin == kCommand) return text.size() > kCommand.size();
   return !text.empty() && text.front() == '/';
 }
 

@@ -91,14 +91,14 @@ TEST_F(CpuCaches, APartialSlabGoesToTheCpuThatHadIt) {
   choose_cpu_caches(kMany);
   const size_t per_slab = size_class(kId).blocks_per_slab;
   void* homecomer[2] = {};
-  for (const size_t i : {0, 1}) {
+  for (size_t i = 0; i < 2; ++i) {
     while (blocks_.size() < (i + 1) * (per_slab - 1)) blocks_.push_back(take_on(cpus_[i]));
     homecomer[i] = take_on(cpus_[i]);
   }
-  for (const size_t first : {0, 1}) {
+  for (size_t first = 0; first < 2; ++first) {
     put_blocks(kId, &homecomer[first], 1);
     put_blocks(kId, &homecomer[1 - first], 1);
-    for (const size_t i : {0, 1}) EXPECT_EQ(take_on(cpus_[i]), homecomer[i]) << first;
+    for (size_t i = 0; i < 2; ++i) EXPECT_EQ(take_on(cpus_[i]), homecomer[i]) << first;
   }
   const uint64_t created = test::slab_stats_of(kId).created;
   put_blocks(kId, &homecomer[0], 1);
