@@ -1,4 +1,5 @@
-// Which CPUs share their current slabs: told by how many slabs are made for one block a CPU.
+// Which CPUs share their current slabs, told by how many slabs are made for one block a CPU; and
+// which partial slab one takes up.
 #include <gtest/gtest.h>
 #include <sched.h>
 
