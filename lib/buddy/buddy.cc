@@ -25,10 +25,11 @@ constexpr size_t kTradeFloorBytes = 512 * kKiB;
 constinit std::atomic<size_t> g_retain_bytes{8 * kMiB};
 constinit std::atomic<uint64_t> g_surplus_bytes{0};
 
-constinit FrameHeap g_heaps[kBlockZones][kNodesMax];
+// Those of a node side by side: most machines have one.
+constinit FrameHeap g_heaps[kNodesMax][kBlockZones];
 
 FrameHeap& heap_of(const Zone& zone, NodeId node) {
-  return g_heaps[index_of(zone.kind)][index_of(node) % kNodesMax];
+  return g_heaps[index_of(node) % kNodesMax][index_of(zone.kind)];
 }
 
 // In the order of the zones, then of the nodes: the order in which fork takes their locks.
@@ -36,7 +37,7 @@ template <typename Visit>
 void for_each_heap(Visit visit) {
   for (const Zone* zone : {&g_tiny_zone, &g_small_zone, &g_medium_zone}) {
     for (size_t node = 0; node < node_rows(); ++node) {
-      visit(*zone, g_heaps[index_of(zone->kind)][node]);
+      visit(*zone, g_heaps[node][index_of(zone->kind)]);
     }
   }
 }
@@ -394,7 +395,7 @@ size_t buddy_release_zone(ZoneKind kind, size_t keep_bytes) {
 size_t buddy_free_bytes(ZoneKind kind) {
   size_t free_bytes = 0;
   for (size_t node = 0; node < node_rows(); ++node) {
-    FrameHeap& heap = g_heaps[index_of(kind)][node];
+    FrameHeap& heap = g_heaps[node][index_of(kind)];
     LockGuard guard(heap.lock);
     free_bytes += heap.releasable_bytes();
   }
@@ -404,7 +405,7 @@ size_t buddy_free_bytes(ZoneKind kind) {
 size_t buddy_least_free_bytes(ZoneKind kind) {
   size_t least_bytes = 0;
   for (size_t node = 0; node < node_rows(); ++node) {
-    FrameHeap& heap = g_heaps[index_of(kind)][node];
+    FrameHeap& heap = g_heaps[node][index_of(kind)];
     LockGuard guard(heap.lock);
     const uint64_t free_granules = heap.releasable_granules();
     const uint64_t least = heap.least_releasable_granules;
@@ -416,13 +417,13 @@ size_t buddy_least_free_bytes(ZoneKind kind) {
 
 BuddyStats buddy_stats(ZoneKind kind) {
   BuddyStats sum;
-  for (FrameHeap& heap : g_heaps[index_of(kind)]) add_stats(heap, &sum);
+  for (auto& of_node : g_heaps) add_stats(of_node[index_of(kind)], &sum);
   return sum;
 }
 
 BuddyStats buddy_node_stats(NodeId node) {
   BuddyStats sum;
-  for (auto& heaps : g_heaps) add_stats(heaps[index_of(node) % kNodesMax], &sum);
+  for (FrameHeap& heap : g_heaps[index_of(node) % kNodesMax]) add_stats(heap, &sum);
   return sum;
 }
 

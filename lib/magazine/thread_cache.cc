@@ -37,7 +37,6 @@ struct Registry {
   CacheList spare EP_GUARDED_BY(lock);
   // How many forks lie between the first process and this one. A cache of an earlier one is lost.
   uint32_t generation EP_GUARDED_BY(lock) = 0;
-  ClassHistory history[kClasses] EP_GUARDED_BY(lock);
   // Of dead threads: see ThreadCache.
   uint64_t taken_bytes EP_GUARDED_BY(lock) = 0;
   uint64_t runs_served EP_GUARDED_BY(lock) = 0;
@@ -45,6 +44,7 @@ struct Registry {
 };
 
 constinit Registry g_registry;
+ClassHistory g_history[kClasses] EP_GUARDED_BY(g_registry.lock);
 constinit std::atomic<uint64_t> g_uncached[kClasses] = {};
 // As ThreadCache::taken_bytes, of whoever has no cache.
 constinit std::atomic<uint64_t> g_uncached_taken_bytes{0};
@@ -291,7 +291,7 @@ void make_room(ThreadCache& cache, ClassId id, uint32_t capacity) {
 
 void add_history(const ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
   for (size_t i = 0; i < kClasses; ++i) {
-    ClassHistory& history = g_registry.history[i];
+    ClassHistory& history = g_history[i];
     history.requests += cache.requests(class_at(i));
     history.missed += cache.use[i].missed.get();
     history.refills += cache.use[i].refills.get();
@@ -302,7 +302,7 @@ void add_history(const ThreadCache& cache) EP_REQUIRES(g_registry.lock) {
 
 // What no cache of the list has counted.
 void start_sum(size_t index, MagazineStats* sum) EP_REQUIRES(g_registry.lock) {
-  const ClassHistory& history = g_registry.history[index];
+  const ClassHistory& history = g_history[index];
   const uint64_t uncached = g_uncached[index].load(std::memory_order_relaxed);
   sum->requests = history.requests + uncached;
   sum->missed = history.missed + uncached;
@@ -493,7 +493,7 @@ void magazine_stats(MagazineTable* table) {
 void class_tuning(ClassId id, ClassTuning* tuning) {
   LockGuard guard(g_registry.lock);
   *tuning = {};
-  tuning->pattern = g_registry.history[index_of(id)].pattern;
+  tuning->pattern = g_history[index_of(id)].pattern;
   for (const ThreadCache* cache = g_registry.caches.front(); cache != nullptr;
        cache = CacheList::next(cache)) {
     const ClassUse& use = cache->use[index_of(id)];

@@ -67,7 +67,7 @@ constinit size_t g_caches_used EP_GUARDED_BY(g_first_cache.lock) = 0;
 constinit NodeId g_node_of_cache[kCpuCachesMax] EP_GUARDED_BY(g_first_cache.lock) = {};
 constinit size_t g_sharing_cpus EP_GUARDED_BY(g_first_cache.lock) = 0;
 constinit NodeBin g_bins[kNodesMax][kClasses];
-constinit std::atomic<NodeId (*)(CpuId)> g_node_of_cpu{nullptr};
+constinit std::atomic<NodeId (*)(CpuId)> g_find_node{nullptr};
 
 NodeBin& bin_of(NodeId node, ClassId id) {
   return g_bins[index_of(node) % kNodesMax][index_of(id)];
@@ -75,7 +75,7 @@ NodeBin& bin_of(NodeId node, ClassId id) {
 
 NodeId node_of(CpuId cpu) {
   // order[node-of-cpu]: the table behind the function was filled before it was set.
-  const auto function = g_node_of_cpu.load(std::memory_order_acquire);
+  const auto function = g_find_node.load(std::memory_order_acquire);
   return function == nullptr ? NodeId{0} : function(cpu);
 }
 
@@ -440,7 +440,7 @@ size_t release_settled_slabs() {
 
 void set_node_of_cpu(NodeId (*node_of_cpu)(CpuId)) {
   // order[node-of-cpu]: publishes the table that the function reads.
-  g_node_of_cpu.store(node_of_cpu, std::memory_order_release);
+  g_find_node.store(node_of_cpu, std::memory_order_release);
   LockGuard guard(g_first_cache.lock);
   forget_choices();
 }

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Whether the functions that a small program runs lie side by side in the library.
+
+usage: every_process.py PROGRAM LIBRARY LIST
+
+PROGRAM runs under callgrind with LIBRARY preloaded. Each function of the library that it ran has to
+lie before END, where those of LIST (preload/layout/every_process.txt) end, and these have to fit into
+one of the windows of code that the kernel maps at once.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+END = "ep_end_of_every_process"
+WINDOW_BYTES = 64 * 1024
+SKIPPED = 77
+
+
+def lines_of(*command):
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return run.stdout.splitlines()
+
+
+def functions_of(library):
+    """{name: address} of all functions, and of END."""
+    rows = (line.split() for line in lines_of("nm", library))
+    return {row[2]: int(row[0], 16) for row in rows if len(row) == 3 and row[1] in "tTwW"}
+
+
+def functions_run(program, library):
+    """The names of those functions of the library that the program ran."""
+    with tempfile.NamedTemporaryFile(prefix="every-process-") as profile:
+        run = subprocess.run(
+            ["valgrind", "--tool=callgrind", "--demangle=no", "--compress-strings=no",
+             f"--callgrind-out-file={profile.name}", program],
+            env={**os.environ, "LD_PRELOAD": library}, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, timeout=280)
+        if run.returncode != 0:
+            sys.exit(f"{program} fails under valgrind with {library}:\n{run.stderr.decode()}")
+        names, is_ours = set(), False
+        for line in profile.read().decode(errors="replace").splitlines():
+            if line.startswith("ob="):
+                is_ours = line[3:].strip() == library
+            elif line.startswith("fn=") and is_ours:
+                # 'N: callgrind's mark of a recursive call.
+                names.add(re.sub(r"'\d+$", "", line[3:].strip()))
+    return names
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    program, library, listed = sys.argv[1], os.path.realpath(sys.argv[2]), sys.argv[3]
+    if shutil.which("valgrind") is None:
+        print("skipped: valgrind is not installed")
+        return SKIPPED
+    addresses = functions_of(library)
+    run = functions_run(program, library) & addresses.keys()
+    end = addresses[END]
+    print(f"{len(run)} functions run; those listed end {end % WINDOW_BYTES} bytes into their window")
+    outside = sorted(name for name in run if addresses[name] >= end)
+    for name in outside:
+        print(f"{name} lies elsewhere: add it to {listed}")
+    if end // WINDOW_BYTES != min(addresses.values()) // WINDOW_BYTES:
+        print(f"those listed take more than one window of {WINDOW_BYTES} bytes")
+        return 1
+    return 0 if run and not outside else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
