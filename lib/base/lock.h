@@ -24,6 +24,7 @@ enum class LockRank : uint8_t {
   kThreads,   // magazine/: the list of threads
   kCpu,       // percpu/: one CPU's current slabs
   kNode,      // percpu/: one class's partial slabs of a node
+  kQuarter,   // slab/: free quarters of granules of one node in one zone
   kBuddy,     // buddy/: the frames of one node in one zone
   kLarge,     // large/: extents
   kZone,      // pagemap/: growth of a zone

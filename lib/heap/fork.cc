@@ -13,6 +13,7 @@
 #include "percpu/cpu_cache.h"
 #include "pressure/caretaker.h"
 #include "pressure/governor.h"
+#include "slab/quarters.h"
 
 // Exported by glibc for debuggers and old libraries; absent elsewhere.
 extern "C" {
@@ -29,6 +30,7 @@ void before_fork() {
   governor_lock_for_fork();
   threads_lock_for_fork();
   percpu_lock_for_fork();
+  quarters_lock_for_fork();
   buddy_lock_for_fork();
   large_lock_for_fork();
   zones_lock_for_fork();
@@ -42,6 +44,7 @@ void unlock_all(bool in_child) {
   zones_unlock_after_fork(in_child);
   large_unlock_after_fork(in_child);
   buddy_unlock_after_fork(in_child);
+  quarters_unlock_after_fork(in_child);
   percpu_unlock_after_fork(in_child);
   threads_unlock_after_fork(in_child, &this_cache());
   governor_unlock_after_fork(in_child);

@@ -42,7 +42,9 @@ bool starts_dead_block(const void* p) {
   const void* start = buddy_run_start(zone, p);
   if (medium && live_code<MediumBlocks>(start) == kBuddyBlock) return false;
   if (medium && cell_at<kMediumShape>(step_of<kMediumShape>(start)) == kHeldBuddyBlock) return true;
-  return starts_block(slab_of(zone, p), p);
+  const Slab* slab = slab_of(zone, p);
+  // No more does in a free quarter.
+  return slab->is_free_quarter || starts_block(slab, p);
 }
 
 }  // namespace

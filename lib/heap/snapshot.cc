@@ -14,6 +14,7 @@
 #include "os/numa.h"
 #include "os/numa_pages.h"
 #include "pagemap/zone.h"
+#include "slab/quarters.h"
 
 namespace elasticpool {
 namespace {
@@ -74,7 +75,7 @@ void add_up_classes(HeapSnapshot* out) {
     out->magazine_events += row.events();
     out->slab.live_blocks += row.live_blocks;
     out->slab.live_bytes += row.live_blocks * c.block_bytes;
-    out->slab.mapped_bytes += row.slabs * c.slab_granules * kGranuleBytes;
+    out->slab.mapped_bytes += row.slabs * c.slab_bytes;
   }
   out->lost_blocks += out->lost_runs;
   out->lost_bytes += out->lost_run_bytes;
@@ -93,6 +94,10 @@ void take_frames(HeapSnapshot* out) {
     out->buddy.live_blocks += stats.live_blocks;
     out->buddy.live_bytes += stats.live_bytes;
   }
+  // Quarters that no slab has are free memory of the frames to whoever looks from outside.
+  const QuarterStats quarters = quarter_stats();
+  out->buddy.free_resident_bytes += quarters.resident_bytes;
+  out->buddy.returned_bytes += quarters.returned_bytes;
   // What a thread has at hand, the frames take for live.
   out->buddy.live_blocks =
       saturating_subtract(out->buddy.live_blocks, out->held_runs + out->lost_runs);
@@ -123,13 +128,14 @@ EP_NOINLINE void take_node_books(NodeId node, NodeSnapshot* out) {
   slab_node_stats(node, &table);
   for (size_t i = 0; i < kClasses; ++i) {
     const SizeClass& c = kSizeClasses[i];
-    out->slab_bytes += table.classes[i].slabs * c.slab_granules * kGranuleBytes;
+    out->slab_bytes += table.classes[i].slabs * c.slab_bytes;
     out->slab_out_bytes += table.classes[i].blocks_out * c.block_bytes;
   }
   const BuddyStats stats = buddy_node_stats(node);
   out->frames = stats.frames;
   out->buddy_live_bytes = stats.live_bytes;
-  out->free_resident_bytes = stats.free_dirty_granules * kGranuleBytes;
+  out->free_resident_bytes =
+      stats.free_dirty_granules * kGranuleBytes + quarter_node_stats(node).resident_bytes;
 }
 
 PagesOfRange range_of(const Zone& zone) {

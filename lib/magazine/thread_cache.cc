@@ -12,6 +12,7 @@
 #include "magazine/tuner.h"
 #include "os/meta_arena.h"
 #include "percpu/cpu_cache.h"
+#include "slab/quarters.h"
 #include "slab/slab.h"
 #include "tune/options.h"
 
@@ -377,7 +378,7 @@ void bound_magazines_tightly(bool tightly) { g_is_tight.store(tightly, std::memo
 
 uint64_t slab_room_bytes() {
   LockGuard guard(g_registry.lock);
-  return saturating_subtract(slab_bytes(), out_bytes());
+  return saturating_subtract(slab_bytes(), out_bytes()) + quarter_stats().free_bytes;
 }
 
 size_t thread_share_bytes() { return share_bytes(bound_bytes()); }

@@ -10,6 +10,7 @@
 #include "os/cpu.h"
 #include "os/meta_arena.h"
 #include "os/numa.h"
+#include "slab/quarters.h"
 #include "slab/slab.h"
 
 namespace elasticpool {
@@ -148,10 +149,22 @@ void for_each_cache(Visit visit) {
   }
 }
 
-// The fullest of the buckets is 0: at most a quarter of the slab's blocks are in it.
+// The fullest of the buckets is 0: at most a quarter of the slab's blocks are in it. (free * 4 /
+// (blocks + 1), without the division: most frees that reach a slab ask.)
 unsigned bucket_of(const Slab* slab) {
-  const unsigned bucket = slab->free_count * kBuckets / (slab->blocks + 1);
-  return bucket < kBuckets ? bucket : kBuckets - 1;
+  static_assert(kBuckets == 4);
+  const uint32_t quarters = slab->free_count * kBuckets;
+  const uint32_t whole = slab->blocks + uint32_t{1};
+  return unsigned{quarters >= whole} + unsigned{quarters >= 2 * whole} +
+         unsigned{quarters >= 3 * whole};
+}
+
+// Whether a slab of the bin that blocks came back to, and that had some before, is listed rightly
+// still. Its bucket can only have grown.
+EP_ALWAYS_INLINE bool stays_in_bucket(const Slab* slab) {
+  const uint32_t end = (slab->bucket + uint32_t{1}) * (slab->blocks + uint32_t{1});
+  return slab->free_count * kBuckets < end && slab->bucket != kPurgedBucket &&
+         slab->free_count != slab->blocks;
 }
 
 void list_partial(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
@@ -159,8 +172,9 @@ void list_partial(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
   bin.partial[slab->bucket].push_front(slab);
 }
 
-// A partial slab for the cache, or nullptr. Preferably one that it has had before: in another's,
-// blocks of two CPUs' threads would lie side by side, and with them their cells in the block map.
+// A partial slab for the cache that has its pages, or nullptr. Preferably one that it has had
+// before: in another's, blocks of two CPUs' threads would lie side by side, and with them their
+// cells in the block map.
 Slab* choose_partial(const CpuCache& cache, NodeBin& bin) EP_REQUIRES(bin.lock) {
   Slab* others = nullptr;
   for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
@@ -171,23 +185,27 @@ Slab* choose_partial(const CpuCache& cache, NodeBin& bin) EP_REQUIRES(bin.lock) 
       slab = NodeBin::SlabList::next(slab);
     }
   }
-  return others != nullptr ? others : bin.partial[kPurgedBucket].front();
+  return others;
 }
 
-// A slab that has blocks for `cache`: partial ones first. The bin's lock is inside the CPU's.
+// A partial slab for `cache`. The bin's lock is inside the CPU's.
+Slab* fetch_partial(CpuCache& cache, NodeBin& bin, bool may_be_purged) EP_REQUIRES(cache.lock) {
+  LockGuard guard(bin.lock);
+  Slab* slab = choose_partial(cache, bin);
+  if (slab == nullptr && may_be_purged) slab = bin.partial[kPurgedBucket].front();
+  if (slab == nullptr) return nullptr;
+  bin.partial[slab->bucket].remove(slab);
+  slab->last_cache = cache.number;
+  slab->home.store(&cache, std::memory_order_relaxed);
+  return slab;
+}
+
+// A slab that has blocks for `cache`: partial ones first.
 Slab* fetch_slab(CpuCache& cache, ClassId id, NodeId node) EP_REQUIRES(cache.lock) {
   NodeBin& bin = bin_of(node, id);
-  {
-    LockGuard guard(bin.lock);
-    Slab* slab = choose_partial(cache, bin);
-    if (slab != nullptr) {
-      bin.partial[slab->bucket].remove(slab);
-      slab->last_cache = cache.number;
-      slab->home.store(&cache, std::memory_order_relaxed);
-      return slab;
-    }
-  }
-  Slab* slab = slab_create(id, node);
+  Slab* slab = fetch_partial(cache, bin, true);
+  if (slab != nullptr) return slab;
+  slab = slab_create(id, node);
   if (slab == nullptr) return nullptr;
   slab->last_cache = cache.number;
   slab->home.store(&cache, std::memory_order_relaxed);
@@ -206,15 +224,11 @@ void retire_full(CpuCache& cache, Slab* slab) EP_REQUIRES(cache.lock) {
   slab->home.store(&bin, std::memory_order_relaxed);
 }
 
-// The bin's part of a homecoming: the slab, of whose blocks `old_free` were in it before, may be
+// The bin's part of a homecoming: the slab, of whose blocks `old_free` were in it before, is
 // partial now, emptier by a bucket, or empty.
 void sort_into_bin(NodeBin& bin, Slab* slab, uint32_t old_free) EP_REQUIRES(bin.lock) {
-  const bool is_empty = slab->free_count == slab->blocks;
-  if (old_free != 0) {
-    if (!is_empty && bucket_of(slab) == slab->bucket) return;
-    bin.partial[slab->bucket].remove(slab);
-  }
-  if (!is_empty) return list_partial(bin, slab);
+  if (old_free != 0) bin.partial[slab->bucket].remove(slab);
+  if (slab->free_count != slab->blocks) return list_partial(bin, slab);
   ++bin.stats.destroyed;
   --bin.stats.slabs;
   slab_destroy(slab);
@@ -353,7 +367,8 @@ void forget_choices() EP_REQUIRES(g_first_cache.lock) {
 
 // Locks whoever is home to the slab; the home cannot change while its lock is held. (Which lock
 // that is, only the loop knows: no annotation can say it, here and in put_blocks().)
-SlabHome* lock_home(Slab* slab, SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
+EP_NOINLINE SlabHome* lock_home_slow(const Slab* slab,
+                                     SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
   for (;;) {
     SlabHome* home = slab->home.load(std::memory_order_relaxed);
     if (home == held) return home;
@@ -363,6 +378,10 @@ SlabHome* lock_home(Slab* slab, SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
     if (slab->home.load(std::memory_order_relaxed) == home) return home;
   }
 }
+EP_ALWAYS_INLINE SlabHome* lock_home(const Slab* slab, SlabHome* held) {
+  if (EP_LIKELY(slab->home.load(std::memory_order_relaxed) == held)) return held;
+  return lock_home_slow(slab, held);
+}
 
 }  // namespace
 
@@ -371,10 +390,15 @@ size_t take_blocks(ClassId id, void** blocks, size_t wanted) {
   CpuCache& cache = cache_of(cpu);
   LockGuard guard(cache.lock);
   size_t taken = 0;
-  // A new slab is opened for the first block only: a batch need not be full.
-  while (taken == 0) {
+  // A new slab, or one whose pages went back, is opened for the first block only: a batch need not
+  // be full.
+  while (taken < wanted) {
     Slab*& current = cache.current[index_of(id)];
-    if (current == nullptr) current = fetch_slab(cache, id, node_of(cpu));
+    if (current == nullptr) {
+      const NodeId node = node_of(cpu);
+      current =
+          taken == 0 ? fetch_slab(cache, id, node) : fetch_partial(cache, bin_of(node, id), false);
+    }
     if (current == nullptr) break;
     taken += slab_take(current, blocks + taken, wanted - taken);
     if (current->free_count == 0) retire_full(cache, current);
@@ -384,16 +408,18 @@ size_t take_blocks(ClassId id, void** blocks, size_t wanted) {
 
 void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFETY_ANALYSIS {
   const Zone& zone = zone_of(id);
+  const SizeClass& c = size_class(id);
   SlabHome* held = nullptr;
   for (size_t done = 0; done < count;) {
     Slab* slab = slab_of(zone, blocks[done]);
     // What was allocated together is mostly freed together: one look-up for all that follow here.
-    size_t run = 1;
-    while (done + run < count && lies_in(slab, blocks[done + run])) ++run;
+    const size_t run = run_in_slab(slab, c, blocks + done, count - done);
     held = lock_home(slab, held);
     const uint32_t old_free = slab->free_count;
-    slab_put(slab, blocks + done, run);
-    if (!held->is_cpu) sort_into_bin(static_cast<NodeBin&>(*held), slab, old_free);
+    slab_put(slab, c, blocks + done, run);
+    if (!held->is_cpu && (old_free == 0 || !stays_in_bucket(slab))) {
+      sort_into_bin(static_cast<NodeBin&>(*held), slab, old_free);
+    }
     done += run;
   }
   if (held != nullptr) held->lock.unlock();
@@ -415,7 +441,7 @@ size_t release_slabs() {
     }
   });
   for_each_bin([&](NodeBin& bin) { returned_bytes += purge_partial(bin); });
-  return returned_bytes;
+  return returned_bytes + quarters_release();
 }
 
 size_t release_settled_slabs() {
@@ -435,7 +461,7 @@ size_t release_settled_slabs() {
     for (bool more = true; more;) returned_bytes += purge_settled(bin, &more);
     mark_settled(bin);
   });
-  return returned_bytes;
+  return returned_bytes + quarters_release_settled();
 }
 
 void set_node_of_cpu(NodeId (*node_of_cpu)(CpuId)) {

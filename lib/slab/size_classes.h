@@ -7,12 +7,14 @@
 // Zones        classes up to kTinyBytesMax lie in the tiny zone, those up to kSmallBytesMax in the
 //              small zone, those above in the medium zone, where every class is a multiple of that
 //              zone's step (128).
-// Slab         1, 2, 4 or 8 granules (other counts would leave holes between slabs in a frame): the
-//              fewest that waste at most 1/16 at the end of the slab, or else the count that wastes
-//              least. (Addresses: what is never a block is never touched. With 1/32 a class that is
-//              used a little kept up to twice the pages.)
-// Alignment    a slab starts at a granule, so block i of a class is aligned to the largest power of
-//              two that divides the block size.
+// Slab         in the tiny and the small zone a quarter of a granule (quarters.h): a class keeps
+//              the pages of a slab until all its blocks are back, so the more the larger it is. In
+//              the medium zone 1, 2, 4 or 8 granules (other counts would leave holes between slabs
+//              in a frame): the fewest that waste at most 1/16 at the end of the slab, or else the
+//              count that wastes least. (Addresses: what is never a block is never touched. With
+//              1/32 a class that is used a little kept up to twice the pages.)
+// Alignment    a slab starts at a multiple of kQuarterBytes, so block i of a class is aligned to
+//              the largest power of two that divides the block size.
 #pragma once
 
 #include <array>
@@ -38,11 +40,12 @@ inline constexpr size_t kClasses =
     kFirstMediumClass +
     kClassesPerDoubling * (floor_log2(kSlabBytesMax) - floor_log2(kSmallBytesMax));
 inline constexpr size_t kSlabGranulesMax = 8;
+inline constexpr size_t kQuarterBytes = kGranuleBytes / 4;
 
 struct SizeClass {
   uint32_t block_bytes;
   uint32_t blocks_per_slab;
-  uint32_t slab_granules;
+  uint32_t slab_bytes;
   uint32_t tail_waste_bytes;  // at the end of a slab
   uint32_t inner_waste_max;   // block_bytes minus the smallest request that comes here
   uint64_t reciprocal;        // ceil(2^kReciprocalShift / block_bytes)
@@ -57,19 +60,20 @@ constexpr size_t block_bytes_of_class(size_t index) {
   return base + base / kClassesPerDoubling * (step % kClassesPerDoubling + 1);
 }
 
-constexpr size_t slab_granules_for(size_t block_bytes) {
+constexpr size_t slab_bytes_for(size_t block_bytes) {
+  if (block_bytes <= kSmallBytesMax) return kQuarterBytes;
   size_t best = 1;
   size_t best_waste_per_mille = 1000;
   for (size_t granules = 1; granules <= kSlabGranulesMax; granules *= 2) {
     const size_t bytes = granules * kGranuleBytes;
     const size_t waste = bytes % block_bytes;
-    if (waste * 16 <= bytes) return granules;
+    if (waste * 16 <= bytes) return bytes;
     if (waste * 1000 / bytes < best_waste_per_mille) {
       best_waste_per_mille = waste * 1000 / bytes;
       best = granules;
     }
   }
-  return best;
+  return best * kGranuleBytes;
 }
 
 constexpr std::array<SizeClass, kClasses> make_size_classes() {
@@ -77,10 +81,9 @@ constexpr std::array<SizeClass, kClasses> make_size_classes() {
   size_t previous = 0;
   for (size_t i = 0; i < kClasses; ++i) {
     const size_t block = block_bytes_of_class(i);
-    const size_t granules = slab_granules_for(block);
-    const size_t bytes = granules * kGranuleBytes;
+    const size_t bytes = slab_bytes_for(block);
     table[i].block_bytes = static_cast<uint32_t>(block);
-    table[i].slab_granules = static_cast<uint32_t>(granules);
+    table[i].slab_bytes = static_cast<uint32_t>(bytes);
     table[i].blocks_per_slab = static_cast<uint32_t>(bytes / block);
     table[i].tail_waste_bytes = static_cast<uint32_t>(bytes % block);
     table[i].inner_waste_max = static_cast<uint32_t>(block - previous - 1);

@@ -9,6 +9,7 @@
 #include "os/meta_arena.h"
 #include "os/numa.h"
 #include "os/vm.h"
+#include "slab/quarters.h"
 
 namespace elasticpool {
 namespace {
@@ -16,7 +17,26 @@ namespace {
 // On a line of its own: it is read at each refill of a magazine.
 alignas(kCacheLineBytes) constinit std::atomic<uint64_t> g_slab_bytes{0};
 
-size_t run_bytes_of(ClassId id) { return size_class(id).slab_granules * kGranuleBytes; }
+// The record of a slab of the class whose blocks nobody has; nullptr when the system refuses.
+Slab* allocate_slab(ClassId id, NodeId node) {
+  Zone& zone = zone_of(id);
+  if (has_quarters(zone.kind)) return quarter_take(zone, node);
+  bool zeroed = false;
+  void* run = buddy_allocate(zone, node, size_class(id).slab_bytes / kGranuleBytes, &zeroed);
+  if (run == nullptr) return nullptr;
+  Slab* slab = slab_of(zone, run);
+  slab->link = {};
+  slab->start = address_of(run);
+  slab->node = node;
+  slab->purged_pages = 0;
+  return slab;
+}
+
+void free_slab(Slab* slab) {
+  Zone& zone = zone_of(slab->class_id);
+  if (has_quarters(zone.kind)) return quarter_put(zone, slab);
+  buddy_free(zone, reinterpret_cast<void*>(slab->start));
+}
 
 void fill_bits(Slab* slab) {
   const uint32_t words = slab->words();
@@ -31,7 +51,7 @@ void fill_bits(Slab* slab) {
 void stamp_cells(const Slab* slab) {
   if (zone_kind_of(slab->class_id) != ZoneKind::kSmall) return;
   const size_t block_bytes = block_bytes_of(slab->class_id);
-  const size_t bytes = run_bytes_of(slab->class_id);
+  const size_t bytes = size_class(slab->class_id).slab_bytes;
   const auto step_of_start = [](uintptr_t p) { return step_of_address<kSmallShape>(p); };
   memset(&cell_at<kSmallShape>(step_of_start(slab->start)), 0, bytes >> kSmallShape.unit_shift);
   for (uint32_t i = 0; i < slab->blocks; ++i) {
@@ -44,33 +64,26 @@ void stamp_cells(const Slab* slab) {
 
 Slab* slab_create(ClassId id, NodeId node) {
   const SizeClass& c = size_class(id);
-  Zone& zone = zone_of(id);
   uint64_t* outer_bits = nullptr;
   if (outer_bits_bytes(id) != 0) {
     outer_bits = static_cast<uint64_t*>(meta_allocate(outer_bits_bytes(id)));
     if (outer_bits == nullptr) return nullptr;
   }
-  bool zeroed = false;
-  void* run = buddy_allocate(zone, node, c.slab_granules, &zeroed);
-  if (run == nullptr) {
+  Slab* slab = allocate_slab(id, node);
+  if (slab == nullptr) {
     meta_give_back(outer_bits, outer_bits_bytes(id));
     return nullptr;
   }
-  Slab* slab = slab_of(zone, run);
   slab->free_bits = outer_bits != nullptr ? outer_bits : slab->own_bits;
-  slab->link = {};
   slab->home.store(nullptr, std::memory_order_relaxed);
-  slab->start = address_of(run);
   slab->free_count = c.blocks_per_slab;
-  slab->blocks = c.blocks_per_slab;
+  slab->blocks = static_cast<uint16_t>(c.blocks_per_slab);
   slab->hint = 0;
-  slab->purged_pages = 0;
   slab->class_id = id;
-  slab->node = node;
   slab->pages = SlabPages::kChanged;
   fill_bits(slab);
   stamp_cells(slab);
-  g_slab_bytes.fetch_add(run_bytes_of(id), std::memory_order_relaxed);
+  g_slab_bytes.fetch_add(c.slab_bytes, std::memory_order_relaxed);
   return slab;
 }
 
@@ -80,8 +93,8 @@ void slab_destroy(Slab* slab) {
   if (slab->free_bits != slab->own_bits) {
     meta_give_back(slab->free_bits, outer_bits_bytes(slab->class_id));
   }
-  g_slab_bytes.fetch_sub(run_bytes_of(slab->class_id), std::memory_order_relaxed);
-  buddy_free(zone_of(slab->class_id), reinterpret_cast<void*>(slab->start));
+  g_slab_bytes.fetch_sub(size_class(slab->class_id).slab_bytes, std::memory_order_relaxed);
+  free_slab(slab);
 }
 
 uint64_t slab_bytes() { return g_slab_bytes.load(std::memory_order_relaxed); }

@@ -1,7 +1,8 @@
 // A slab: a run of equal blocks, and its record outside of them.
 //
-// What it is   a header and a bitmap in the side table of the slab's first granule. Bit set: the
-//              block is in the slab. Clear: it is out, in a magazine or with the program.
+// What it is   a header and a bitmap in the side table of the slab's first granule, or of the
+//              quarter that it is. Bit set: the block is in the slab. Clear: it is out, in a
+//              magazine or with the program.
 // Threads      the home's lock guards everything but `home` itself, which may be read without it:
 //              read it, lock it, read it again (percpu/cpu_cache.cc).
 // Invariants   free_count = set bits; free_count <= blocks; no set bit below word `hint`.
@@ -14,6 +15,7 @@
 #include <cstdint>
 
 #include "base/annotations.h"
+#include "base/check.h"
 #include "base/die.h"
 #include "base/list.h"
 #include "base/units.h"
@@ -40,13 +42,14 @@ struct Slab {
   std::atomic<SlabHome*> home{nullptr};
   uintptr_t start = 0;
   uint32_t free_count = 0;
-  uint32_t blocks = 0;
-  uint8_t hint = 0;           // first word of the bitmap that may have a bit
-  uint8_t last_cache = 0;     // number of the CPU cache that it was last current in
-  uint16_t purged_pages = 0;  // that base/held_memory.h does not count
+  uint16_t blocks = 0;
+  bool is_free_quarter = false;  // and no slab at all (quarters.h)
+  uint8_t hint = 0;              // first word of the bitmap that may have a bit
+  uint8_t last_cache = 0;        // number of the CPU cache that it was last current in
+  uint16_t purged_pages = 0;     // that base/held_memory.h does not count
   ClassId class_id{};
   NodeId node{};
-  uint8_t bucket = 0;  // which list of its bin it is on
+  uint8_t bucket = 0;  // which list of its bin it is on, or of the free quarters
   SlabPages pages = SlabPages::kChanged;
   // Here, or in a record of its own where the blocks are too many.
   uint64_t* free_bits = nullptr;
@@ -61,14 +64,14 @@ static_assert(kSlabHeaderBytes + sizeof(uint64_t) <= kCacheLineBytes);
 static_assert(kSizeClasses[0].blocks_per_slab / 64 <= UINT8_MAX, "hint is one byte");
 
 // By zone of blocks: room for the bits of the most blocks that a slab of the zone has, but in the
-// tiny zone of 2048, that is of all classes but the smallest. Records of whole frames lie side by
+// tiny zone of 512, that is of all classes but the smallest. Records of whole frames lie side by
 // side, so an unused part of each would cost pages.
 constexpr size_t record_bytes_for(size_t blocks) {
   return round_up(kSlabHeaderBytes + divide_up(blocks, 64) * 8, kCacheLineBytes);
 }
 inline constexpr size_t kSlabRecordBytes[kBlockZones] = {
-    record_bytes_for(kGranuleBytes / (2 * kMinAlignBytes)),
-    record_bytes_for(kGranuleBytes / kTinyBytesMax),
+    record_bytes_for(kQuarterBytes / (2 * kMinAlignBytes)),
+    record_bytes_for(kQuarterBytes / kTinyBytesMax),
     record_bytes_for(kSlabGranulesMax* kGranuleBytes / kSmallBytesMax)};
 
 inline Zone& zone_of(ClassId id) {
@@ -76,8 +79,12 @@ inline Zone& zone_of(ClassId id) {
   return *zones[index_of(zone_kind_of(id))];
 }
 
+// Whether slabs of the zone are quarters of granules.
+constexpr bool has_quarters(ZoneKind kind) { return kind != ZoneKind::kMedium; }
+
 constexpr size_t side_bytes_for(ZoneKind kind) {
-  return kFrameRecordBytes + kGranulesPerFrame * kSlabRecordBytes[index_of(kind)];
+  const size_t records = has_quarters(kind) ? kFrameBytes / kQuarterBytes : kGranulesPerFrame;
+  return kFrameRecordBytes + records * kSlabRecordBytes[index_of(kind)];
 }
 // What the slab and buddy layers need beside each frame; for plan_zones().
 inline constexpr ZoneSides kZoneSides = {{side_bytes_for(ZoneKind::kTiny),
@@ -91,12 +98,14 @@ constexpr size_t outer_bits_bytes(ClassId id) {
   return bytes <= room_bytes ? 0 : bytes;
 }
 
-// The slab that holds p; p lies in a slab of the zone.
+// The slab that holds p, or the free quarter; p lies in a slab of the zone or in a quarter.
 inline Slab* slab_of(const Zone& zone, const void* p) {
   auto* frame = static_cast<Frame*>(zone.side_of(zone.frame_of(p)));
-  const size_t granule = (address_of(p) - zone.base) % kFrameBytes / kGranuleBytes;
+  const size_t offset = (address_of(p) - zone.base) % kFrameBytes;
+  const size_t index =
+      has_quarters(zone.kind) ? offset / kQuarterBytes : frame->first[offset / kGranuleBytes];
   return reinterpret_cast<Slab*>(reinterpret_cast<char*>(frame) + kFrameRecordBytes +
-                                 frame->first[granule] * kSlabRecordBytes[index_of(zone.kind)]);
+                                 index * kSlabRecordBytes[index_of(zone.kind)]);
 }
 
 // A new slab with every block in it; nullptr when the system refuses.
@@ -117,19 +126,22 @@ size_t slab_purge(Slab* slab);
 // Returns their bytes.
 size_t count_purged_pages(Slab* slab);
 
-// Whether p lies in the slab.
-inline bool lies_in(const Slab* slab, const void* p) {
-  return address_of(p) - slab->start < slab->blocks * block_bytes_of(slab->class_id);
+// How many of the blocks, all of class c and the first of the slab, are of the slab one behind the
+// other.
+inline size_t run_in_slab(const Slab* slab, const SizeClass& c, void* const* blocks, size_t count) {
+  const uintptr_t start = slab->start;
+  const size_t bytes = size_t{c.blocks_per_slab} * c.block_bytes;
+  size_t run = 1;
+  while (run < count && address_of(blocks[run]) - start < bytes) ++run;
+  return run;
 }
 
-// Puts blocks of the slab back. One that is in the slab already was freed by two threads at the
-// same instant: the block map stops every other second free.
-inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
-  const SizeClass& c = size_class(slab->class_id);
-  const uintptr_t start = slab->start;
+// The bits of blocks that come back. One that is set already was freed by two threads at the same
+// instant: the block map stops every other second free. Returns the lowest word that was changed.
+inline size_t set_free_bits(Slab* slab, const SizeClass& c, void* const* blocks, size_t count) {
   size_t lowest = slab->hint;
   for (size_t i = 0; i < count;) {
-    size_t index = block_index(c, address_of(blocks[i]) - start);
+    size_t index = block_index(c, address_of(blocks[i]) - slab->start);
     const size_t at = index / 64;
     uint64_t word = slab->free_bits[at];
     // Neighbours come in a row: their bits are gathered in a register.
@@ -138,15 +150,24 @@ inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
       if (EP_UNLIKELY((word & bit) != 0)) die_double_free(blocks[i]);
       word |= bit;
       if (++i == count) break;
-      index = block_index(c, address_of(blocks[i]) - start);
+      index = block_index(c, address_of(blocks[i]) - slab->start);
     } while (index / 64 == at);
     slab->free_bits[at] = word;
     if (at < lowest) lowest = at;
   }
-  slab->hint = static_cast<uint8_t>(lowest);
+  return lowest;
+}
+
+// Puts blocks of the slab back, which is of class c.
+EP_ALWAYS_INLINE void slab_put(Slab* slab, const SizeClass& c, void* const* blocks, size_t count) {
+  EP_ASSERT(&c == &size_class(slab->class_id));
+  slab->hint = static_cast<uint8_t>(set_free_bits(slab, c, blocks, count));
   if (EP_UNLIKELY(slab->purged_pages != 0)) count_purged_pages(slab);
   slab->pages = SlabPages::kChanged;
   slab->free_count += static_cast<uint32_t>(count);
+}
+inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
+  slab_put(slab, size_class(slab->class_id), blocks, count);
 }
 
 // Whether a block of the slab starts at p, live or not.

@@ -173,7 +173,7 @@ void write_classes(JsonWriter& json, const HeapSnapshot& heap) {
     json.number("lost", row.lost_blocks);
     json.number("slabs", row.slabs);
     json.number("slabs_peak", row.slabs_peak);
-    json.number("slab_bytes", row.slabs * kSizeClasses[i].slab_granules * kGranuleBytes);
+    json.number("slab_bytes", row.slabs * kSizeClasses[i].slab_bytes);
     json.number("magazines", tuning.magazines);
     json.number("capacity", tuning.capacity_blocks);
     json.number("capacity_min", tuning.capacity_blocks_min);

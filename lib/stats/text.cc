@@ -166,7 +166,7 @@ constexpr uint64_t kIdleShare = 1000;
 void write_class(TextWriter& out, const HeapSnapshot& heap, size_t index) {
   const ClassSnapshot& row = heap.classes[index];
   const size_t block_bytes = kSizeClasses[index].block_bytes;
-  const uint64_t slab_bytes = row.slabs * kSizeClasses[index].slab_granules * kGranuleBytes;
+  const uint64_t slab_bytes = row.slabs * kSizeClasses[index].slab_bytes;
   ClassTuning tuning;
   class_tuning(ClassId{static_cast<uint8_t>(index)}, &tuning);
   out.decimal_at(7, block_bytes).decimal_at(18, row.requests).pad_to(20);

@@ -3,9 +3,9 @@
 
 usage: every_process.py PROGRAM LIBRARY LIST
 
-PROGRAM runs under callgrind with LIBRARY preloaded. Each function of the library that it ran has to
-lie before END, where those of LIST (preload/layout/every_process.txt) end, and these have to fit into
-one of the windows of code that the kernel maps at once.
+PROGRAM runs under callgrind with LIBRARY preloaded. Each function of the library that it ran has
+to lie before END, where those of LIST (preload/layout/every_process.txt) end, and these have to fit
+into one of the windows of code that the kernel maps at once.
 """
 
 import os
@@ -61,7 +61,8 @@ def main():
     addresses = functions_of(library)
     run = functions_run(program, library) & addresses.keys()
     end = addresses[END]
-    print(f"{len(run)} functions run; those listed end {end % WINDOW_BYTES} bytes into their window")
+    bytes_in_window = end % WINDOW_BYTES
+    print(f"{len(run)} functions run; those listed end {bytes_in_window} bytes into their window")
     outside = sorted(name for name in run if addresses[name] >= end)
     for name in outside:
         print(f"{name} lies elsewhere: add it to {listed}")

@@ -394,7 +394,7 @@ SlabPeak slab_peak() {
 uint64_t sum_of_slab_bytes() {
   uint64_t bytes = 0;
   for (size_t i = 0; i < kClasses; ++i) {
-    bytes += test::slab_stats_of(class_at(i)).slabs * kSizeClasses[i].slab_granules * kGranuleBytes;
+    bytes += test::slab_stats_of(class_at(i)).slabs * kSizeClasses[i].slab_bytes;
   }
   return bytes;
 }

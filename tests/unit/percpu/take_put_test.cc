@@ -10,6 +10,7 @@
 
 #include "percpu/cpu_cache.h"
 #include "percpu_zones.h"
+#include "slab/quarters.h"
 
 namespace elasticpool {
 namespace {
@@ -143,7 +144,7 @@ TEST_F(TakePut, OnlyPagesOfSlabsThatDidNotChangeGoBack) {
       put_blocks(id, &blocks[i], 1);
     }
   }
-  const size_t slab_bytes = size_class(id).slab_granules * kGranuleBytes;
+  const size_t slab_bytes = size_class(id).slab_bytes;
   EXPECT_EQ(release_settled_slabs(), 0U) << "all have changed";
   put_blocks(id, &kept.back(), 1);
   kept.pop_back();
@@ -174,8 +175,10 @@ TEST_F(TakePut, ReleaseSendsTheFreePagesOfAPartialSlabBack) {
   std::vector<void*> kept = {blocks[0], blocks[per_slab]};
   put_blocks(id, &blocks[1], per_slab - 1);
   put_blocks(id, &blocks[per_slab + 1], per_slab - 1);
-  const size_t slab_bytes = size_class(id).slab_granules * kGranuleBytes;
-  EXPECT_EQ(release_slabs(), 2 * (slab_bytes - page_bytes()));
+  const size_t slab_bytes = size_class(id).slab_bytes;
+  const size_t quarters_bytes = quarter_stats().resident_bytes;
+  EXPECT_EQ(release_slabs(), 2 * (slab_bytes - page_bytes()) + quarters_bytes);
+  EXPECT_EQ(quarter_stats().resident_bytes, 0U);
   EXPECT_EQ(release_slabs(), 0U) << "nothing has changed since";
   for (void* block : kept) EXPECT_EQ(*static_cast<uint64_t*>(block), address_of(block));
   // What comes back of them is zero, hence went.

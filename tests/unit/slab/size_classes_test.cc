@@ -38,12 +38,18 @@ TEST(SizeClasses, TableSaysWhatItHolds) {
   for (size_t i = 0; i < kClasses; ++i) {
     const SizeClass& c = kSizeClasses[i];
     SCOPED_TRACE(testing::Message() << "class of " << c.block_bytes);
-    const size_t slab_bytes = c.slab_granules * kGranuleBytes;
+    const size_t slab_bytes = c.slab_bytes;
+    const size_t granules = slab_bytes / kGranuleBytes;
     ASSERT_GT(c.block_bytes, previous);
     EXPECT_EQ(c.block_bytes % kMinAlignBytes, 0U);
-    EXPECT_GE(c.slab_granules, 1U);
-    EXPECT_LE(c.slab_granules, kSlabGranulesMax);
-    EXPECT_TRUE(is_power_of_two(c.slab_granules)) << "leaves holes in a frame";
+    if (c.block_bytes <= kSmallBytesMax) {
+      EXPECT_EQ(slab_bytes, kQuarterBytes);
+    } else {
+      EXPECT_EQ(slab_bytes % kGranuleBytes, 0U);
+      EXPECT_GE(granules, 1U);
+      EXPECT_LE(granules, kSlabGranulesMax);
+      EXPECT_TRUE(is_power_of_two(granules)) << "leaves holes in a frame";
+    }
     EXPECT_EQ(c.blocks_per_slab, slab_bytes / c.block_bytes);
     EXPECT_EQ(c.tail_waste_bytes, slab_bytes - size_t{c.blocks_per_slab} * c.block_bytes);
     EXPECT_EQ(c.inner_waste_max, c.block_bytes - (previous + 1));
@@ -75,16 +81,20 @@ TEST(SizeClasses, Spacing) {
 TEST(SizeClasses, SlabIsTheShortestThatWastesLittle) {
   for (const SizeClass& c : kSizeClasses) {
     SCOPED_TRACE(testing::Message() << "class of " << c.block_bytes);
+    if (c.block_bytes <= kSmallBytesMax) {
+      EXPECT_LE(c.tail_waste_bytes * 16, c.slab_bytes) << "a quarter of a granule will not do";
+      continue;
+    }
     const auto wastes_little = [&c](size_t granules) {
       return granules * kGranuleBytes % c.block_bytes * 16 <= granules * kGranuleBytes;
     };
-    for (size_t granules = 1; granules < c.slab_granules; granules *= 2) {
+    for (size_t granules = 1; granules < c.slab_bytes / kGranuleBytes; granules *= 2) {
       EXPECT_FALSE(wastes_little(granules)) << granules << " would do";
     }
-    if (wastes_little(c.slab_granules)) continue;
+    if (wastes_little(c.slab_bytes / kGranuleBytes)) continue;
     // None wastes that little: then none of all lengths wastes less, to a thousandth.
-    const double waste = static_cast<double>(c.tail_waste_bytes) /
-                         static_cast<double>(c.slab_granules * kGranuleBytes);
+    const double waste =
+        static_cast<double>(c.tail_waste_bytes) / static_cast<double>(c.slab_bytes);
     for (size_t granules = 1; granules <= kSlabGranulesMax; granules *= 2) {
       EXPECT_FALSE(wastes_little(granules)) << granules;
       const auto bytes = granules * kGranuleBytes;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <vector>
 
@@ -33,14 +34,15 @@ TEST_F(SlabTest, NewSlabIsFull) {
     EXPECT_EQ(slab->home.load(), nullptr);
     EXPECT_EQ(slab->blocks, c.blocks_per_slab);
     EXPECT_EQ(slab->free_count, slab->blocks);
-    EXPECT_EQ(slab->start % kGranuleBytes, 0U);
+    EXPECT_EQ(slab->start % std::min(size_t{c.slab_bytes}, kGranuleBytes), 0U);
+    EXPECT_FALSE(slab->is_free_quarter);
     uint32_t bits = 0;
     for (uint32_t word = 0; word < slab->words(); ++word) {
       bits += static_cast<uint32_t>(std::popcount(slab->free_bits[word]));
     }
     EXPECT_EQ(bits, slab->blocks) << "class of " << c.block_bytes;
     EXPECT_TRUE(zone_of(id).holds(block_at(slab, 0)));
-    EXPECT_TRUE(slab_vm().is_mapped(slab->start, c.slab_granules * kGranuleBytes));
+    EXPECT_TRUE(slab_vm().is_mapped(slab->start, c.slab_bytes));
     slab_destroy(slab);
   }
 }
@@ -67,7 +69,8 @@ TEST_F(SlabTest, RecordsOfNeighboursAreApart) {
   for (const size_t i : {size_t{0}, kFirstSmallClass - 1, kFirstSmallClass, kFirstMediumClass - 1,
                          kFirstMediumClass, kClasses - 1}) {
     std::vector<Slab*> slabs;
-    for (size_t n = 0; n < 2 * kGranulesPerFrame; ++n) {
+    const size_t slab_bytes = size_class(class_at(i)).slab_bytes;
+    for (size_t n = 0; n < 2 * kFrameBytes / slab_bytes; ++n) {
       slabs.push_back(slab_create(class_at(i), kTestNode));
     }
     std::vector<void*> blocks(slabs[0]->blocks);
@@ -93,7 +96,7 @@ TEST_F(SlabTest, OnlyBlocksStartAtTheirStarts) {
     Slab* slab = slab_create(class_at(i), kTestNode);
     ASSERT_NE(slab, nullptr);
     const SizeClass& c = size_class(slab->class_id);
-    const size_t slab_bytes = c.slab_granules * kGranuleBytes;
+    const size_t slab_bytes = c.slab_bytes;
     const size_t blocks_end = size_t{c.blocks_per_slab} * c.block_bytes;
     for (size_t offset = 0; offset < slab_bytes; ++offset) {
       const bool expected = offset % c.block_bytes == 0 && offset < blocks_end;
@@ -126,7 +129,8 @@ TEST_F(SlabTest, RefusedBitmapCostsNoRun) {
   std::vector<Slab*> slabs;
   slab_vm().fail(VmCall::kMapAnywhere, 1, FakeVm::kFromThereOn);
   while (Slab* slab = slab_create(class_at(0), kTestNode)) slabs.push_back(slab);
-  EXPECT_EQ(buddy_stats(ZoneKind::kTiny).used_granules, slabs.size());
+  EXPECT_EQ(buddy_stats(ZoneKind::kTiny).used_granules,
+            divide_up(slabs.size() * kQuarterBytes, kGranuleBytes));
   slab_vm().fail_nothing();
   for (Slab* slab : slabs) slab_destroy(slab);
 }
@@ -159,7 +163,7 @@ TEST_F(SlabTest, BlocksAreAligned) {
 template <ZoneShape kShape>
 void expect_only_live_blocks_match(const Slab* slab, const std::vector<bool>& is_live) {
   const SizeClass& c = size_class(slab->class_id);
-  for (size_t offset = 0; offset < c.slab_granules * kGranuleBytes; offset += kMinAlignBytes) {
+  for (size_t offset = 0; offset < c.slab_bytes; offset += kMinAlignBytes) {
     const uintptr_t step = step_of_address<kShape>(slab->start + offset);
     if (!zone_of(slab->class_id).holds_step(step)) continue;
     const size_t index = offset / c.block_bytes;
