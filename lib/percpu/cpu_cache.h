@@ -7,9 +7,10 @@
 //              node for itself. A process without threads has one.
 // What it is   a CPU has at most one current slab a class. It is filled from the node's bin: a
 //              partial slab that it has had before, if that is among the first of its list, else
-//              any, the fullest first, else a new one. When its last block is taken it goes to the
-//              bin as full; when blocks come home there it is partial again; when all are home its
-//              memory goes back to the buddy layer.
+//              any, the fullest first, else one whose pages went back, else a new one; the last two
+//              for the first block of a batch only. When its last block is taken it goes to the bin
+//              as full; when blocks come home there it is partial again; when all are home its
+//              memory goes back to the slab layer.
 // Coming home  blocks are put back in batches, each into its own slab under the lock of whoever is
 //              that slab's home, wherever it was freed: so a slab has one truth, and memory freed
 //              on another CPU is found by its owner.
@@ -17,8 +18,8 @@
 //              lock works on its old CPU's slabs: slower, never wrong.
 // Locks        a CPU's (rank kCpu), a bin's (rank kNode). slab->home changes only while the lock of
 //              the old home is held, and of the new one.
-// Cost         one lock for a batch that comes from, or goes to, one home; for another current slab
-//              the bin's as well, while up to 16 slabs are looked at.
+// Cost         one lock for a batch that comes from, or goes to, one home; for each other current
+//              slab the bin's as well, while up to 16 slabs are looked at.
 // Errors       fewer blocks than wanted, 0 when the system refuses.
 #pragma once
 
