@@ -126,16 +126,17 @@ size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
 size_t slab_purge(Slab* slab) {
   if (slab->pages == SlabPages::kPurged) return 0;
   slab->pages = SlabPages::kPurged;
-  const size_t block_bytes = block_bytes_of(slab->class_id);
+  const SizeClass& c = size_class(slab->class_id);
   const Zone& zone = zone_of(slab->class_id);
   const size_t page = page_bytes();
   size_t returned_bytes = 0;
   uint32_t run_start = 0;
   for (uint32_t i = 0; i <= slab->blocks; ++i) {
     if (i < slab->blocks && (slab->free_bits[i / 64] >> (i % 64) & 1) != 0) continue;
-    // Block i is out, or the end: [run_start, i) is free.
-    const uintptr_t from = round_up(slab->start + run_start * block_bytes, page);
-    const uintptr_t to = round_down(slab->start + i * block_bytes, page);
+    // Block i is out, or the end: [run_start, i) is free, and so is what follows the last block.
+    const size_t end_bytes = i < slab->blocks ? size_t{i} * c.block_bytes : c.slab_bytes;
+    const uintptr_t from = round_up(slab->start + size_t{run_start} * c.block_bytes, page);
+    const uintptr_t to = round_down(slab->start + end_bytes, page);
     run_start = i + 1;
     if (from >= to || !buddy_return_pages(zone, from, to - from)) continue;
     returned_bytes += to - from;

@@ -53,16 +53,16 @@ class WrittenSlab {
     memset(block, mark(index), block_bytes());
   }
 
-  // Pages on which free blocks lie and nothing else; the tail of the slab is no block.
+  // Pages on which free blocks lie and nothing else; the tail of the slab counts as such.
   size_t purgeable_bytes() const {
     const size_t page = page_bytes();
     size_t bytes = 0;
-    const uintptr_t end = slab_->start + slab_->blocks * block_bytes();
+    const uintptr_t end = slab_->start + size_class(slab_->class_id).slab_bytes;
     for (uintptr_t at = slab_->start; at + page <= end; at += page) {
       bool is_free = true;
       const size_t last = (at + page - 1 - slab_->start) / block_bytes();
       for (size_t i = (at - slab_->start) / block_bytes(); i <= last; ++i) {
-        is_free = is_free && !is_out_[i];
+        is_free = is_free && (i >= slab_->blocks || !is_out_[i]);
       }
       if (is_free) bytes += page;
     }
@@ -80,10 +80,10 @@ class WrittenSlab {
 
   void expect_no_live_block_in(const Range& range) const {
     ASSERT_GE(range.start, slab_->start);
-    ASSERT_LE(range.end, slab_->start + slab_->blocks * block_bytes());
+    ASSERT_LE(range.end, slab_->start + size_class(slab_->class_id).slab_bytes);
     const size_t last = (range.end - 1 - slab_->start) / block_bytes();
     for (size_t i = (range.start - slab_->start) / block_bytes(); i <= last; ++i) {
-      ASSERT_FALSE(is_out_[i]) << "block " << i << " is live";
+      ASSERT_FALSE(i < slab_->blocks && is_out_[i]) << "block " << i << " is live";
     }
   }
 
