@@ -1,8 +1,9 @@
 // Huge-page frames, cut into blocks of 64 KiB granules by the buddy system.
 //
-// What it is   one frame heap for each NUMA node and zone. It serves slabs (1 to 8 granules) and
-//              blocks of 32 KiB to 1 MiB. A request takes as many granules as it needs at a place
-//              aligned to the next power of two; the tail stays free for others.
+// What it is   one frame heap for each NUMA node and zone. It serves slabs (1 to 8 granules, or
+//              four in one: slab/quarters.h) and blocks of 32 KiB to 1 MiB. A request takes as many
+//              granules as it needs at a place aligned to the next power of two; the tail stays
+//              free for others.
 // Choice       the fullest frame that fits, in it the lowest place in the smallest free block: so
 //              frames empty out and go back to the system whole.
 // Threads      any.
@@ -45,6 +46,8 @@ struct Frame {
   // By granule: where its block starts, and there, how long it is.
   uint8_t first[kGranulesPerFrame] = {};
   uint8_t count[kGranulesPerFrame] = {};
+  // How many of its quarters are free: slab/quarters.h.
+  uint8_t free_quarters[kGranulesPerFrame] = {};
 };
 inline constexpr size_t kFrameRecordBytes = 128;
 static_assert(sizeof(Frame) <= kFrameRecordBytes);
@@ -96,7 +99,8 @@ bool buddy_resize_block(void* block, size_t bytes);
 // The start of the run that holds p; p lies in a mapped frame of the zone.
 void* buddy_run_start(const Zone& zone, const void* p);
 
-// Sends pages of a run that is taken back, those of free blocks of a slab; false: as Vm::decommit.
+// Sends pages of a run that is taken back, those of free blocks of a slab or of a free quarter;
+// false: as Vm::decommit.
 bool buddy_return_pages(const Zone& zone, uintptr_t from, size_t bytes);
 
 // Returns free memory of all frame heaps to the system until at most keep_bytes of each stay

@@ -10,8 +10,8 @@
 //   a thread       its ThreadCache (magazines, runs)           nobody else writes to it
 //   a CPU          its current slab of each class              CpuCache::lock          kCpu
 //   a node's bin   the partial and full slabs of one class     NodeBin::lock           kNode
-//                  free quarters of granules, in two zones     QuarterPool::lock       kQuarter
-//   a node         its frames, in each of three zones            FrameHeap::lock         kBuddy
+//   a node         free quarters of granules, in two zones     QuarterPool::lock       kQuarter
+//                  its frames, in each of three zones          FrameHeap::lock         kBuddy
 //   the process    extents                                     see large/extents.h     kLarge
 //                  growth of a zone                            Zone::growth_lock       kZone
 //                  records of our own                          MetaArena::lock         kMeta

@@ -45,7 +45,7 @@ struct Registry {
 };
 
 constinit Registry g_registry;
-ClassHistory g_history[kClasses] EP_GUARDED_BY(g_registry.lock);
+constinit ClassHistory g_history[kClasses] EP_GUARDED_BY(g_registry.lock);
 constinit std::atomic<uint64_t> g_uncached[kClasses] = {};
 // As ThreadCache::taken_bytes, of whoever has no cache.
 constinit std::atomic<uint64_t> g_uncached_taken_bytes{0};
@@ -377,8 +377,9 @@ constinit ThreadCache g_vacant_cache;
 void bound_magazines_tightly(bool tightly) { g_is_tight.store(tightly, std::memory_order_relaxed); }
 
 uint64_t slab_room_bytes() {
+  const uint64_t quarters_bytes = quarter_stats().free_bytes;
   LockGuard guard(g_registry.lock);
-  return saturating_subtract(slab_bytes(), out_bytes()) + quarter_stats().free_bytes;
+  return saturating_subtract(slab_bytes(), out_bytes()) + quarters_bytes;
 }
 
 size_t thread_share_bytes() { return share_bytes(bound_bytes()); }

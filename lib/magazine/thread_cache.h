@@ -212,8 +212,9 @@ void class_tuning(ClassId id, ClassTuning* tuning);
 // shrinks at its next tick.
 void bound_magazines_tightly(bool tightly);
 
-// Free blocks in slabs, in bytes, whether their pages are there or have gone back; off by the
-// batches that are on their way. Cost: one lock, a line of each cache.
+// Free blocks in slabs and free quarters of granules, in bytes, whether their pages are there or
+// have gone back; off by the batches that are on their way. Cost: one lock, a line of each cache,
+// two more locks a node.
 uint64_t slab_room_bytes();
 
 // Threads that have a cache.

@@ -168,31 +168,33 @@ EP_ALWAYS_INLINE bool stays_in_bucket(const Slab* slab) {
 }
 
 void list_partial(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
-  slab->bucket = static_cast<uint8_t>(bucket_of(slab));
+  slab->bucket = static_cast<uint8_t>(slab->purged_pages != 0 ? kPurgedBucket : bucket_of(slab));
   bin.partial[slab->bucket].push_front(slab);
 }
 
 // A partial slab for the cache that has its pages, or nullptr. Preferably one that it has had
-// before: in another's, blocks of two CPUs' threads would lie side by side, and with them their
-// cells in the block map.
-Slab* choose_partial(const CpuCache& cache, NodeBin& bin) EP_REQUIRES(bin.lock) {
+// before, or `own_only`: in another's, blocks of two CPUs' threads would lie side by side, and with
+// them their cells in the block map.
+Slab* choose_partial(const CpuCache& cache, NodeBin& bin, bool own_only) EP_REQUIRES(bin.lock) {
+  const unsigned looks = own_only ? 1 : kLooksForOwn;
   Slab* others = nullptr;
   for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
     Slab* slab = bin.partial[bucket].front();
     if (others == nullptr) others = slab;
-    for (unsigned look = 0; slab != nullptr && look < kLooksForOwn; ++look) {
+    for (unsigned look = 0; slab != nullptr && look < looks; ++look) {
       if (slab->last_cache == cache.number) return slab;
       slab = NodeBin::SlabList::next(slab);
     }
   }
-  return others;
+  return own_only ? nullptr : others;
 }
 
-// A partial slab for `cache`. The bin's lock is inside the CPU's.
-Slab* fetch_partial(CpuCache& cache, NodeBin& bin, bool may_be_purged) EP_REQUIRES(cache.lock) {
+// A partial slab for `cache`: for the first block of a batch any, for more what costs nobody
+// anything. The bin's lock is inside the CPU's.
+Slab* fetch_partial(CpuCache& cache, NodeBin& bin, bool is_first) EP_REQUIRES(cache.lock) {
   LockGuard guard(bin.lock);
-  Slab* slab = choose_partial(cache, bin);
-  if (slab == nullptr && may_be_purged) slab = bin.partial[kPurgedBucket].front();
+  Slab* slab = choose_partial(cache, bin, !is_first);
+  if (slab == nullptr && is_first) slab = bin.partial[kPurgedBucket].front();
   if (slab == nullptr) return nullptr;
   bin.partial[slab->bucket].remove(slab);
   slab->last_cache = cache.number;
@@ -276,15 +278,26 @@ void count_slabs(size_t row, size_t end_row, SlabTable* table) {
   }
 }
 
+// A partial slab's free pages go, and it to those that are drawn from last.
+size_t purge_listed(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
+  const size_t returned_bytes = slab_purge(slab);
+  if (returned_bytes == 0) return 0;
+  bin.partial[slab->bucket].remove(slab);
+  list_partial(bin, slab);
+  bin.stats.returned_bytes += returned_bytes;
+  return returned_bytes;
+}
+
 size_t purge_partial(NodeBin& bin) {
   LockGuard guard(bin.lock);
   size_t returned_bytes = 0;
   for (const auto& list : bin.partial) {
-    for (Slab* slab = list.front(); slab != nullptr; slab = NodeBin::SlabList::next(slab)) {
-      returned_bytes += slab_purge(slab);
+    Slab* following = nullptr;
+    for (Slab* slab = list.front(); slab != nullptr; slab = following) {
+      following = NodeBin::SlabList::next(slab);
+      returned_bytes += purge_listed(bin, slab);
     }
   }
-  bin.stats.returned_bytes += returned_bytes;
   return returned_bytes;
 }
 
@@ -302,15 +315,9 @@ size_t purge_settled(NodeBin& bin, bool* more) {
       *more = purges == kPurgesAtOnce;
       if (*more) break;
       ++purges;
-      const size_t bytes = slab_purge(slab);
-      if (bytes == 0) continue;
-      returned_bytes += bytes;
-      bin.partial[bucket].remove(slab);
-      slab->bucket = kPurgedBucket;
-      bin.partial[kPurgedBucket].push_front(slab);
+      returned_bytes += purge_listed(bin, slab);
     }
   }
-  bin.stats.returned_bytes += returned_bytes;
   return returned_bytes;
 }
 
@@ -390,8 +397,8 @@ size_t take_blocks(ClassId id, void** blocks, size_t wanted) {
   CpuCache& cache = cache_of(cpu);
   LockGuard guard(cache.lock);
   size_t taken = 0;
-  // A new slab, or one whose pages went back, is opened for the first block only: a batch need not
-  // be full.
+  // A new slab, one whose pages went back, and another CPU's is opened for the first block only: a
+  // batch need not be full.
   while (taken < wanted) {
     Slab*& current = cache.current[index_of(id)];
     if (current == nullptr) {

@@ -56,8 +56,9 @@ void slab_stats(SlabTable* table);
 // The same of the slabs of one node (node modulo kNodesMax), whoever has their blocks.
 void slab_node_stats(NodeId node, SlabTable* table);
 
-// Gives every empty current slab back to the buddy layer, and of the others the pages on which only
-// free blocks lie to the system; the bytes that went to the system, at most (see returned_bytes).
+// Gives every empty current slab back to the slab layer, and to the system the pages of others on
+// which only free blocks lie, and those of free quarters (slab/quarters.h); the bytes that went to
+// the system, at most (see returned_bytes).
 size_t release_slabs();
 
 // The same only for slabs that did not change since the call before, which marks those that did.

@@ -337,7 +337,7 @@ uint64_t Governor::release_worthwhile_slabs(uint64_t wanted_bytes) {
   settled_room_bytes_ = std::min(settled_room_bytes_, room_bytes);
   const uint64_t worth_bytes = std::max(wanted_bytes / kWorthShare, kLeastWorthBytes);
   if (room_bytes - settled_room_bytes_ < worth_bytes) return 0;
-  // What goes of slabs as a whole becomes free frames.
+  // What goes of slabs as a whole becomes free granules, where its neighbours are free as well.
   uint64_t gone_bytes = hooks_.release_slabs();
   settled_room_bytes_ = hooks_.slab_room_bytes();
   if (gone_bytes < wanted_bytes) gone_bytes += hooks_.release_free(wanted_bytes - gone_bytes);

@@ -1,6 +1,8 @@
 // See quarters.h.
 #include "slab/quarters.h"
 
+#include "base/bits.h"
+#include "base/check.h"
 #include "base/held_memory.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -12,17 +14,24 @@ namespace elasticpool {
 namespace {
 
 constexpr size_t kQuartersPerGranule = kGranuleBytes / kQuarterBytes;
-// How many are purged before the lock is let go: others want slabs.
-constexpr unsigned kPurgesAtOnce = 32;
 
-// Where a free quarter is listed, the first preferred: recently used, about to be purged, purged.
-enum QuarterList : uint8_t { kRecent, kPurging, kPurged, kQuarterLists };
+// Those with their pages stand in two lists that take turns: what came since the last look for
+// settled ones, and what was there already. Behind them those whose pages went back.
+constexpr uint8_t kTurns = 2;
+constexpr uint8_t kPurged = kTurns;
+constexpr uint8_t kLists = kTurns + 1;
 
 struct QuarterPool {
   Lock lock{LockRank::kQuarter};
-  List<Slab, &Slab::link> lists[kQuarterLists] EP_GUARDED_BY(lock);
-  uint64_t counts[kQuarterLists] EP_GUARDED_BY(lock) = {};
+  // What was not used yet of the last granule that was cut; equal: nothing.
+  uintptr_t uncut_start EP_GUARDED_BY(lock) = 0;
+  uintptr_t uncut_end EP_GUARDED_BY(lock) = 0;
+  uint8_t recent EP_GUARDED_BY(lock) = 0;  // the list whose turn it is
+  List<Slab, &Slab::link> lists[kLists] EP_GUARDED_BY(lock);
+  uint64_t counts[kLists] EP_GUARDED_BY(lock) = {};
   uint64_t returned_bytes EP_GUARDED_BY(lock) = 0;
+
+  uint8_t settled() const EP_REQUIRES(lock) { return kTurns - 1 - recent; }
 };
 
 constexpr size_t kZonesWithQuarters = 2;
@@ -47,116 +56,153 @@ Slab* quarter_at(const Zone& zone, uintptr_t start) {
   return slab_of(zone, reinterpret_cast<const void*>(start));
 }
 
-void list(QuarterPool& pool, Slab* quarter, QuarterList which) EP_REQUIRES(pool.lock) {
+// How many quarters of the granule are free.
+uint8_t& free_quarters(const Zone& zone, uintptr_t granule) {
+  auto* frame =
+      static_cast<Frame*>(zone.side_of(zone.frame_of(reinterpret_cast<const void*>(granule))));
+  return frame->free_quarters[(granule - zone.base) % kFrameBytes / kGranuleBytes];
+}
+
+uintptr_t granule_of(const Slab* quarter) { return round_down(quarter->start, kGranuleBytes); }
+
+void list(const Zone& zone, QuarterPool& pool, Slab* quarter, uint8_t which)
+    EP_REQUIRES(pool.lock) {
   quarter->is_free_quarter = true;
   quarter->bucket = which;
   pool.lists[which].push_front(quarter);
   ++pool.counts[which];
+  ++free_quarters(zone, granule_of(quarter));
 }
 
-void unlist(QuarterPool& pool, Slab* quarter) EP_REQUIRES(pool.lock) {
+void unlist(const Zone& zone, QuarterPool& pool, Slab* quarter) EP_REQUIRES(pool.lock) {
   pool.lists[quarter->bucket].remove(quarter);
   --pool.counts[quarter->bucket];
   quarter->is_free_quarter = false;
+  --free_quarters(zone, granule_of(quarter));
 }
 
-Slab* take_listed(QuarterPool& pool) {
-  LockGuard guard(pool.lock);
-  for (const auto& quarters : pool.lists) {
-    Slab* quarter = quarters.front();
-    if (quarter == nullptr) continue;
-    unlist(pool, quarter);
-    // Whoever takes it will touch what was given back of it.
-    if (quarter->purged_pages != 0) tick_growth(count_purged_pages(quarter));
-    return quarter;
-  }
-  return nullptr;
+Slab* take_uncut(const Zone& zone, QuarterPool& pool) EP_REQUIRES(pool.lock) {
+  Slab* quarter = quarter_at(zone, pool.uncut_start);
+  quarter->link = {};
+  quarter->start = pool.uncut_start;
+  quarter->node = buddy_run_node(zone, reinterpret_cast<const void*>(pool.uncut_start));
+  quarter->purged_pages = 0;
+  quarter->is_free_quarter = false;
+  pool.uncut_start += kQuarterBytes;
+  --free_quarters(zone, granule_of(quarter));
+  return quarter;
 }
 
-Slab* cut_granule(const Zone& zone, QuarterPool& pool, NodeId node, uintptr_t granule) {
+// nullptr: none, or its pages may not come back for the limit (base/held_memory.h).
+Slab* take_free(const Zone& zone, QuarterPool& pool) {
   LockGuard guard(pool.lock);
-  // The lowest is listed last, and taken first.
-  for (size_t i = kQuartersPerGranule; i-- > 0;) {
-    Slab* quarter = quarter_at(zone, granule + i * kQuarterBytes);
-    quarter->link = {};
-    quarter->start = granule + i * kQuarterBytes;
-    quarter->node = node;
-    quarter->purged_pages = 0;
+  Slab* quarter = pool.lists[pool.recent].front();
+  if (quarter == nullptr && pool.uncut_start != pool.uncut_end) return take_uncut(zone, pool);
+  if (quarter == nullptr) quarter = pool.lists[pool.settled()].front();
+  if (quarter == nullptr) quarter = pool.lists[kPurged].front();
+  if (quarter == nullptr) return nullptr;
+  if (!charge(quarter->purged_pages * page_bytes(), Charge::kSlab)) return nullptr;
+  quarter->purged_pages = 0;
+  unlist(zone, pool, quarter);
+  return quarter;
+}
+
+void list_uncut(const Zone& zone, QuarterPool& pool) EP_REQUIRES(pool.lock) {
+  while (pool.uncut_start != pool.uncut_end) {
+    Slab* quarter = take_uncut(zone, pool);
     quarter->pages = SlabPages::kChanged;
-    if (i > 0) list(pool, quarter, kRecent);
+    list(zone, pool, quarter, pool.recent);
   }
-  return quarter_at(zone, granule);
+}
+
+// Another thread may have cut one meanwhile: what is left of that is listed.
+Slab* cut_granule(const Zone& zone, QuarterPool& pool, uintptr_t granule) {
+  LockGuard guard(pool.lock);
+  list_uncut(zone, pool);
+  pool.uncut_start = granule;
+  pool.uncut_end = granule + kGranuleBytes;
+  free_quarters(zone, granule) = kQuartersPerGranule;
+  return take_uncut(zone, pool);
 }
 
 // Whether none of the granule is used: then its quarters are listed no more.
 bool leave_granule(const Zone& zone, QuarterPool& pool, uintptr_t granule) EP_REQUIRES(pool.lock) {
-  Slab* quarters[kQuartersPerGranule];
-  for (size_t i = 0; i < kQuartersPerGranule; ++i) {
-    quarters[i] = quarter_at(zone, granule + i * kQuarterBytes);
-    if (!quarters[i]->is_free_quarter) return false;
+  if (EP_LIKELY(free_quarters(zone, granule) != kQuartersPerGranule)) return false;
+  uintptr_t listed_end = granule + kGranuleBytes;
+  if (pool.uncut_end == listed_end) {
+    listed_end = pool.uncut_start;
+    pool.uncut_start = pool.uncut_end = 0;
   }
-  for (Slab* quarter : quarters) {
-    unlist(pool, quarter);
+  for (uintptr_t start = granule; start < listed_end; start += kQuarterBytes) {
+    Slab* quarter = quarter_at(zone, start);
+    unlist(zone, pool, quarter);
     if (quarter->purged_pages != 0) count_purged_pages(quarter);
   }
   return true;
 }
 
-// The bytes that went back.
+// Lists a quarter that is nobody's, of which `returned_bytes` have just gone back.
+void put(Zone& zone, QuarterPool& pool, Slab* quarter, size_t returned_bytes) {
+  const uintptr_t granule = granule_of(quarter);
+  {
+    LockGuard guard(pool.lock);
+    const bool is_settled = quarter->pages == SlabPages::kSettled;
+    list(zone, pool, quarter,
+         returned_bytes != 0 ? kPurged : (is_settled ? pool.settled() : pool.recent));
+    pool.returned_bytes += returned_bytes;
+    if (!leave_granule(zone, pool, granule)) return;
+  }
+  buddy_free(zone, reinterpret_cast<void*>(granule));
+}
+
+// The bytes that went back. Of what could not go nobody asks again before it was used.
 size_t purge(const Zone& zone, Slab* quarter) {
+  EP_ASSERT(quarter->purged_pages == 0);
+  if (quarter->pages == SlabPages::kPurged) return 0;
+  quarter->pages = SlabPages::kPurged;
   if (kQuarterBytes % page_bytes() != 0) return 0;
   if (!buddy_return_pages(zone, quarter->start, kQuarterBytes)) return 0;
-  // Those of its slab's time are among them.
-  count_purged_pages(quarter);
   discharge(kQuarterBytes);
   quarter->purged_pages = static_cast<uint16_t>(kQuarterBytes / page_bytes());
   return kQuarterBytes;
 }
 
-// All that are listed as recent are to go, or those that were at the last call already.
-void choose_purges(QuarterPool& pool, bool settled_only) {
-  LockGuard guard(pool.lock);
-  Slab* following = nullptr;
-  for (Slab* quarter = pool.lists[kRecent].front(); quarter != nullptr; quarter = following) {
-    following = List<Slab, &Slab::link>::next(quarter);
-    if (settled_only && quarter->pages == SlabPages::kChanged) {
-      quarter->pages = SlabPages::kSettled;
-      continue;
-    }
-    unlist(pool, quarter);
-    list(pool, quarter, kPurging);
-  }
-}
-
-size_t purge_some(const Zone& zone, QuarterPool& pool, bool* more) {
-  LockGuard guard(pool.lock);
-  size_t returned_bytes = 0;
-  for (unsigned i = 0; i < kPurgesAtOnce; ++i) {
-    Slab* quarter = pool.lists[kPurging].front();
+// Purges the first of a list, without the lock: all classes of the zone would wait. Meanwhile it is
+// nobody's, and its granule stays; a child of a fork in this moment has lost it.
+size_t purge_first(Zone& zone, QuarterPool& pool, bool settled, bool* more) {
+  Slab* quarter = nullptr;
+  {
+    LockGuard guard(pool.lock);
+    quarter = pool.lists[settled ? pool.settled() : pool.recent].front();
     *more = quarter != nullptr;
-    if (quarter == nullptr) break;
-    unlist(pool, quarter);
-    returned_bytes += purge(zone, quarter);
-    list(pool, quarter, kPurged);
+    if (quarter == nullptr) return 0;
+    unlist(zone, pool, quarter);
   }
-  pool.returned_bytes += returned_bytes;
-  return returned_bytes;
+  const size_t bytes = purge(zone, quarter);
+  put(zone, pool, quarter, bytes);
+  return bytes;
 }
 
-size_t release(bool settled_only) {
+// All that stand in the list now. What could not go comes again, as a recent one: they are counted.
+size_t purge_list(Zone& zone, QuarterPool& pool, bool settled) {
+  uint64_t left = 0;
+  {
+    LockGuard guard(pool.lock);
+    left = pool.counts[settled ? pool.settled() : pool.recent];
+  }
   size_t returned_bytes = 0;
-  for_each_pool([&](const Zone& zone, QuarterPool& pool) {
-    choose_purges(pool, settled_only);
-    for (bool more = true; more;) returned_bytes += purge_some(zone, pool, &more);
-  });
+  for (bool more = true; more && left > 0; --left) {
+    returned_bytes += purge_first(zone, pool, settled, &more);
+  }
   return returned_bytes;
 }
 
 void add_stats(QuarterPool& pool, QuarterStats* sum) {
   LockGuard guard(pool.lock);
-  const uint64_t resident = pool.counts[kRecent] + pool.counts[kPurging];
-  sum->resident_bytes += resident * kQuarterBytes;
-  sum->free_bytes += (resident + pool.counts[kPurged]) * kQuarterBytes;
+  const uint64_t resident_bytes =
+      (pool.counts[0] + pool.counts[1]) * kQuarterBytes + (pool.uncut_end - pool.uncut_start);
+  sum->resident_bytes += resident_bytes;
+  sum->free_bytes += resident_bytes + pool.counts[kPurged] * kQuarterBytes;
   sum->returned_bytes += pool.returned_bytes;
 }
 
@@ -164,32 +210,41 @@ void add_stats(QuarterPool& pool, QuarterStats* sum) {
 
 Slab* quarter_take(Zone& zone, NodeId node) {
   QuarterPool& pool = pool_of(zone, node);
-  Slab* quarter = take_listed(pool);
+  Slab* quarter = take_free(zone, pool);
   if (quarter != nullptr) return quarter;
   bool zeroed = false;
   void* granule = buddy_allocate(zone, node, 1, &zeroed);
   if (granule == nullptr) return nullptr;
-  return cut_granule(zone, pool, node, address_of(granule));
+  return cut_granule(zone, pool, address_of(granule));
 }
 
-void quarter_put(Zone& zone, Slab* quarter) {
-  const uintptr_t granule = round_down(quarter->start, kGranuleBytes);
-  QuarterPool& pool = pool_of(zone, quarter->node);
-  {
+void quarter_put(Zone& zone, Slab* quarter) { put(zone, pool_of(zone, quarter->node), quarter, 0); }
+
+size_t quarters_release() {
+  size_t returned_bytes = 0;
+  for_each_pool([&](Zone& zone, QuarterPool& pool) {
+    {
+      LockGuard guard(pool.lock);
+      list_uncut(zone, pool);
+    }
+    for (const bool settled : {true, false}) returned_bytes += purge_list(zone, pool, settled);
+  });
+  return returned_bytes;
+}
+
+size_t quarters_release_settled() {
+  size_t returned_bytes = 0;
+  for_each_pool([&](Zone& zone, QuarterPool& pool) {
+    returned_bytes += purge_list(zone, pool, true);
     LockGuard guard(pool.lock);
-    quarter->pages = SlabPages::kChanged;
-    list(pool, quarter, kRecent);
-    if (!leave_granule(zone, pool, granule)) return;
-  }
-  buddy_free(zone, reinterpret_cast<void*>(granule));
+    pool.recent = pool.settled();
+  });
+  return returned_bytes;
 }
-
-size_t quarters_release() { return release(false); }
-size_t quarters_release_settled() { return release(true); }
 
 QuarterStats quarter_stats() {
   QuarterStats sum;
-  for_each_pool([&](const Zone&, QuarterPool& pool) { add_stats(pool, &sum); });
+  for_each_pool([&](Zone&, QuarterPool& pool) { add_stats(pool, &sum); });
   return sum;
 }
 
@@ -200,12 +255,12 @@ QuarterStats quarter_node_stats(NodeId node) {
 }
 
 void quarters_lock_for_fork() EP_NO_THREAD_SAFETY_ANALYSIS {
-  for_each_pool([](const Zone&, QuarterPool& pool)
+  for_each_pool([](Zone&, QuarterPool& pool)
                     EP_NO_THREAD_SAFETY_ANALYSIS { pool.lock.lock_for_fork(); });
 }
 
 void quarters_unlock_after_fork(bool in_child) EP_NO_THREAD_SAFETY_ANALYSIS {
-  for_each_pool([in_child](const Zone&, QuarterPool& pool)
+  for_each_pool([in_child](Zone&, QuarterPool& pool)
                     EP_NO_THREAD_SAFETY_ANALYSIS { pool.lock.unlock_after_fork(in_child); });
 }
 

@@ -4,14 +4,16 @@
 //              quarter has the record of the slab that it may be (slab.h).
 // Why          a class keeps the pages of its slabs while one block of each is out. What programs
 //              free of one size they take of another, and slabs of 64 KiB came back too seldom.
-// Choice       the last one that came back, as its pages are there and in the cache; those whose
-//              pages went back, last.
-// Who may call slab/ takes and puts; percpu/ sends pages back, as it does those of slabs.
+// Choice       the last one that came back, as its pages are there and in the cache; then what was
+//              never cut off the last granule; those whose pages went back, last.
+// Who may call slab/ takes and puts; percpu/ sends pages back, as it does those of slabs; anybody
+//              asks how many there are.
 // Threads      any.
-// Lock         one a pool, rank kQuarter; a granule comes and goes outside of it.
+// Lock         one a pool, rank kQuarter; granules come and go, and pages go, outside of it.
+// Limit        pages that come back are charged as a new granule's are (base/held_memory.h).
 // Invariant    of a granule that is held, one to three quarters are free and listed, or none: one
 //              with four goes back to its frame at once.
-// Cost         take, put: a lock, four records looked at. Errors: nullptr when the system refuses.
+// Cost         take, put: a lock, two lines. Errors: nullptr when the system or the limit refuses.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +30,9 @@ Slab* quarter_take(Zone& zone, NodeId node);
 // Nothing in it is used any more.
 void quarter_put(Zone& zone, Slab* quarter);
 
-// The pages of free quarters go to the system, or of those that nobody has touched since the last
-// call; the bytes returned, at most: a page that was never touched counts too.
+// The pages of free quarters go to the system, or of those that have been free since the last call;
+// the bytes returned, at most: a page that was never touched counts too. A child of a fork that
+// comes meanwhile has lost one.
 size_t quarters_release();
 size_t quarters_release_settled();
 

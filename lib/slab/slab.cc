@@ -133,10 +133,11 @@ size_t slab_purge(Slab* slab) {
   uint32_t run_start = 0;
   for (uint32_t i = 0; i <= slab->blocks; ++i) {
     if (i < slab->blocks && (slab->free_bits[i / 64] >> (i % 64) & 1) != 0) continue;
-    // Block i is out, or the end: [run_start, i) is free, and so is what follows the last block.
-    const size_t end_bytes = i < slab->blocks ? size_t{i} * c.block_bytes : c.slab_bytes;
+    // Block i is out, or the end: [run_start, i) is free. On the page where the last block ends is
+    // nothing else.
+    const uintptr_t end = slab->start + size_t{i} * c.block_bytes;
     const uintptr_t from = round_up(slab->start + size_t{run_start} * c.block_bytes, page);
-    const uintptr_t to = round_down(slab->start + end_bytes, page);
+    const uintptr_t to = i < slab->blocks ? round_down(end, page) : round_up(end, page);
     run_start = i + 1;
     if (from >= to || !buddy_return_pages(zone, from, to - from)) continue;
     returned_bytes += to - from;

@@ -4,7 +4,8 @@
 //              quarter that it is. Bit set: the block is in the slab. Clear: it is out, in a
 //              magazine or with the program.
 // Threads      the home's lock guards everything but `home` itself, which may be read without it:
-//              read it, lock it, read it again (percpu/cpu_cache.cc).
+//              read it, lock it, read it again (percpu/cpu_cache.cc). The record of a quarter that
+//              is no slab, and whether it is one, belongs to its pool's lock (quarters.h).
 // Invariants   free_count = set bits; free_count <= blocks; no set bit below word `hint`.
 // Cost         take: one bit operation a block. put: one multiplication, one bit.
 #pragma once
@@ -61,6 +62,7 @@ struct Slab {
 inline constexpr size_t kSlabHeaderBytes = offsetof(Slab, own_bits);
 // The header and the bitmap of a slab of up to 64 blocks are one line.
 static_assert(kSlabHeaderBytes + sizeof(uint64_t) <= kCacheLineBytes);
+static_assert(kSlabGranulesMax * kGranuleBytes / kMinAlignBytes <= UINT16_MAX + 1, "blocks");
 static_assert(kSizeClasses[0].blocks_per_slab / 64 <= UINT8_MAX, "hint is one byte");
 
 // By zone of blocks: room for the bits of the most blocks that a slab of the zone has, but in the

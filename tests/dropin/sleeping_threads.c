@@ -13,7 +13,7 @@
 
 // As in lib/magazine/capacity_pool.h.
 enum { kThreads = 64, kLeastBound = 16 * kMiB, kBoundDivisor = 50, kFloor = 16 * kKiB };
-enum { kSizes = 40, kBlocks = 1200, kWakesMax = 80 };
+enum { kSizes = 40, kBlocks = 1200, kWakesMax = 80, kOther = 24 * kKiB };
 
 static pthread_barrier_t g_barrier;
 
@@ -54,10 +54,9 @@ static void see_the_bound(void) {
 
 // Three blocks at a time: a magazine of these holds two, so there is something to be done.
 static void use_another_class(void) {
-  enum { kSize = 24 * kKiB };
   void* blocks[3];
-  for (unsigned i = 0; i < 3; ++i) blocks[i] = filled(kSize, i);
-  for (unsigned i = 0; i < 3; ++i) check_and_free(blocks[i], kSize, i);
+  for (unsigned i = 0; i < 3; ++i) blocks[i] = filled(kOther, i);
+  for (unsigned i = 0; i < 3; ++i) check_and_free(blocks[i], kOther, i);
 }
 
 static void* fill_then_use_another(void* arg) {
@@ -65,9 +64,9 @@ static void* fill_then_use_another(void* arg) {
   const size_t before = mallinfo2().fsmblks;
   EXPECT(before > 100 * kKiB);
   // What wakes so rarely is told by the clock, long before it is by the count of its misses. Two
-  // blocks of the other class stay, and are more than a quarter.
+  // blocks of the other class stay.
   int wakes = 0;
-  for (; wakes < kWakesMax && mallinfo2().fsmblks > before / 2; ++wakes) {
+  for (; wakes < kWakesMax && mallinfo2().fsmblks > before / 4 + 2 * kOther; ++wakes) {
     usleep(200000);
     use_another_class();
   }

@@ -53,11 +53,11 @@ class WrittenSlab {
     memset(block, mark(index), block_bytes());
   }
 
-  // Pages on which free blocks lie and nothing else; the tail of the slab counts as such.
+  // Pages on which free blocks lie and nothing else but the begin of the slab's tail.
   size_t purgeable_bytes() const {
     const size_t page = page_bytes();
     size_t bytes = 0;
-    const uintptr_t end = slab_->start + size_class(slab_->class_id).slab_bytes;
+    const uintptr_t end = round_up(slab_->start + slab_->blocks * block_bytes(), page);
     for (uintptr_t at = slab_->start; at + page <= end; at += page) {
       bool is_free = true;
       const size_t last = (at + page - 1 - slab_->start) / block_bytes();
