@@ -22,6 +22,7 @@
 // Errors       nullptr when the system refuses; nothing else changes then.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -46,8 +47,8 @@ struct Frame {
   // By granule: where its block starts, and there, how long it is.
   uint8_t first[kGranulesPerFrame] = {};
   uint8_t count[kGranulesPerFrame] = {};
-  // How many of its quarters are free: slab/quarters.h.
-  uint8_t free_quarters[kGranulesPerFrame] = {};
+  // How many of its quarters are free, or that it is not cut: slab/quarters.h.
+  std::atomic<uint8_t> free_quarters[kGranulesPerFrame] = {};
 };
 inline constexpr size_t kFrameRecordBytes = 128;
 static_assert(sizeof(Frame) <= kFrameRecordBytes);

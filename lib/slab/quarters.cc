@@ -56,8 +56,9 @@ Slab* quarter_at(const Zone& zone, uintptr_t start) {
   return slab_of(zone, reinterpret_cast<const void*>(start));
 }
 
-// How many quarters of the granule are free.
-uint8_t& free_quarters(const Zone& zone, uintptr_t granule) {
+// How many quarters of the granule are free. Read without a lock by slab_of(), which asks only
+// whether it is cut at all: that stays while the granule is held.
+std::atomic<uint8_t>& free_quarters(const Zone& zone, uintptr_t granule) {
   auto* frame =
       static_cast<Frame*>(zone.side_of(zone.frame_of(reinterpret_cast<const void*>(granule))));
   return frame->free_quarters[(granule - zone.base) % kFrameBytes / kGranuleBytes];
@@ -65,20 +66,26 @@ uint8_t& free_quarters(const Zone& zone, uintptr_t granule) {
 
 uintptr_t granule_of(const Slab* quarter) { return round_down(quarter->start, kGranuleBytes); }
 
+void add_free(const Zone& zone, const Slab* quarter, int count) {
+  std::atomic<uint8_t>& free = free_quarters(zone, granule_of(quarter));
+  free.store(static_cast<uint8_t>(free.load(std::memory_order_relaxed) + count),
+             std::memory_order_relaxed);
+}
+
 void list(const Zone& zone, QuarterPool& pool, Slab* quarter, uint8_t which)
     EP_REQUIRES(pool.lock) {
   quarter->is_free_quarter = true;
   quarter->bucket = which;
   pool.lists[which].push_front(quarter);
   ++pool.counts[which];
-  ++free_quarters(zone, granule_of(quarter));
+  add_free(zone, quarter, 1);
 }
 
 void unlist(const Zone& zone, QuarterPool& pool, Slab* quarter) EP_REQUIRES(pool.lock) {
   pool.lists[quarter->bucket].remove(quarter);
   --pool.counts[quarter->bucket];
   quarter->is_free_quarter = false;
-  --free_quarters(zone, granule_of(quarter));
+  add_free(zone, quarter, -1);
 }
 
 Slab* take_uncut(const Zone& zone, QuarterPool& pool) EP_REQUIRES(pool.lock) {
@@ -89,7 +96,7 @@ Slab* take_uncut(const Zone& zone, QuarterPool& pool) EP_REQUIRES(pool.lock) {
   quarter->purged_pages = 0;
   quarter->is_free_quarter = false;
   pool.uncut_start += kQuarterBytes;
-  --free_quarters(zone, granule_of(quarter));
+  add_free(zone, quarter, -1);
   return quarter;
 }
 
@@ -121,13 +128,15 @@ Slab* cut_granule(const Zone& zone, QuarterPool& pool, uintptr_t granule) {
   list_uncut(zone, pool);
   pool.uncut_start = granule;
   pool.uncut_end = granule + kGranuleBytes;
-  free_quarters(zone, granule) = kQuartersPerGranule;
+  free_quarters(zone, granule).store(kQuartersPerGranule, std::memory_order_relaxed);
   return take_uncut(zone, pool);
 }
 
 // Whether none of the granule is used: then its quarters are listed no more.
 bool leave_granule(const Zone& zone, QuarterPool& pool, uintptr_t granule) EP_REQUIRES(pool.lock) {
-  if (EP_LIKELY(free_quarters(zone, granule) != kQuartersPerGranule)) return false;
+  if (free_quarters(zone, granule).load(std::memory_order_relaxed) != kQuartersPerGranule) {
+    return false;
+  }
   uintptr_t listed_end = granule + kGranuleBytes;
   if (pool.uncut_end == listed_end) {
     listed_end = pool.uncut_start;
@@ -219,6 +228,10 @@ Slab* quarter_take(Zone& zone, NodeId node) {
 }
 
 void quarter_put(Zone& zone, Slab* quarter) { put(zone, pool_of(zone, quarter->node), quarter, 0); }
+
+void quarters_leave_uncut(const Zone& zone, const void* granule) {
+  free_quarters(zone, address_of(granule)).store(kUncut, std::memory_order_relaxed);
+}
 
 size_t quarters_release() {
   size_t returned_bytes = 0;

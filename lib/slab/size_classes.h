@@ -7,12 +7,13 @@
 // Zones        classes up to kTinyBytesMax lie in the tiny zone, those up to kSmallBytesMax in the
 //              small zone, those above in the medium zone, where every class is a multiple of that
 //              zone's step (128).
-// Slab         in the tiny and the small zone a quarter of a granule (quarters.h): a class keeps
-//              the pages of a slab until all its blocks are back, so the more the larger it is. In
-//              the medium zone 1, 2, 4 or 8 granules (other counts would leave holes between slabs
-//              in a frame): the fewest that waste at most 1/16 at the end of the slab, or else the
-//              count that wastes least. (Addresses: what is never a block is never touched. With
-//              1/32 a class that is used a little kept up to twice the pages.)
+// Slab         of blocks up to kQuarterBlockBytesMax a quarter of a granule (quarters.h): a class
+//              keeps the pages of a slab until all its blocks are back, so the more the larger it
+//              is. (Of larger blocks it would have few, and come and go too often.) Else 1, 2, 4 or
+//              8 granules (other counts would leave holes between slabs in a frame): the fewest
+//              that waste at most 1/16 at the end of the slab, or else the count that wastes least.
+//              (Addresses: what is never a block is never touched. With 1/32 a class that is used a
+//              little kept up to twice the pages.)
 // Alignment    a slab starts at a multiple of kQuarterBytes, so block i of a class is aligned to
 //              the largest power of two that divides the block size.
 #pragma once
@@ -41,6 +42,8 @@ inline constexpr size_t kClasses =
     kClassesPerDoubling * (floor_log2(kSlabBytesMax) - floor_log2(kSmallBytesMax));
 inline constexpr size_t kSlabGranulesMax = 8;
 inline constexpr size_t kQuarterBytes = kGranuleBytes / 4;
+inline constexpr size_t kQuarterBlockBytesMax = 512;
+static_assert(kTinyBytesMax <= kQuarterBlockBytesMax && kQuarterBlockBytesMax <= kSmallBytesMax);
 
 struct SizeClass {
   uint32_t block_bytes;
@@ -61,7 +64,7 @@ constexpr size_t block_bytes_of_class(size_t index) {
 }
 
 constexpr size_t slab_bytes_for(size_t block_bytes) {
-  if (block_bytes <= kSmallBytesMax) return kQuarterBytes;
+  if (block_bytes <= kQuarterBlockBytesMax) return kQuarterBytes;
   size_t best = 1;
   size_t best_waste_per_mille = 1000;
   for (size_t granules = 1; granules <= kSlabGranulesMax; granules *= 2) {

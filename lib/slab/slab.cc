@@ -20,10 +20,11 @@ alignas(kCacheLineBytes) constinit std::atomic<uint64_t> g_slab_bytes{0};
 // The record of a slab of the class whose blocks nobody has; nullptr when the system refuses.
 Slab* allocate_slab(ClassId id, NodeId node) {
   Zone& zone = zone_of(id);
-  if (has_quarters(zone.kind)) return quarter_take(zone, node);
+  if (size_class(id).slab_bytes == kQuarterBytes) return quarter_take(zone, node);
   bool zeroed = false;
   void* run = buddy_allocate(zone, node, size_class(id).slab_bytes / kGranuleBytes, &zeroed);
   if (run == nullptr) return nullptr;
+  if (has_quarters(zone.kind)) quarters_leave_uncut(zone, run);
   Slab* slab = slab_of(zone, run);
   slab->link = {};
   slab->start = address_of(run);
@@ -34,7 +35,7 @@ Slab* allocate_slab(ClassId id, NodeId node) {
 
 void free_slab(Slab* slab) {
   Zone& zone = zone_of(slab->class_id);
-  if (has_quarters(zone.kind)) return quarter_put(zone, slab);
+  if (size_class(slab->class_id).slab_bytes == kQuarterBytes) return quarter_put(zone, slab);
   buddy_free(zone, reinterpret_cast<void*>(slab->start));
 }
 

@@ -81,8 +81,10 @@ inline Zone& zone_of(ClassId id) {
   return *zones[index_of(zone_kind_of(id))];
 }
 
-// Whether slabs of the zone are quarters of granules.
+// Whether slabs of the zone may be quarters of granules, so that each quarter has a record.
 constexpr bool has_quarters(ZoneKind kind) { return kind != ZoneKind::kMedium; }
+// In Frame::free_quarters: the granule is one slab, with the record of its first quarter.
+inline constexpr uint8_t kUncut = UINT8_MAX;
 
 constexpr size_t side_bytes_for(ZoneKind kind) {
   const size_t records = has_quarters(kind) ? kFrameBytes / kQuarterBytes : kGranulesPerFrame;
@@ -104,8 +106,12 @@ constexpr size_t outer_bits_bytes(ClassId id) {
 inline Slab* slab_of(const Zone& zone, const void* p) {
   auto* frame = static_cast<Frame*>(zone.side_of(zone.frame_of(p)));
   const size_t offset = (address_of(p) - zone.base) % kFrameBytes;
-  const size_t index =
-      has_quarters(zone.kind) ? offset / kQuarterBytes : frame->first[offset / kGranuleBytes];
+  const size_t granule = offset / kGranuleBytes;
+  size_t index = frame->first[granule];
+  if (has_quarters(zone.kind)) {
+    const bool is_cut = frame->free_quarters[granule].load(std::memory_order_relaxed) != kUncut;
+    index = (is_cut ? offset : granule * kGranuleBytes) / kQuarterBytes;
+  }
   return reinterpret_cast<Slab*>(reinterpret_cast<char*>(frame) + kFrameRecordBytes +
                                  index * kSlabRecordBytes[index_of(zone.kind)]);
 }

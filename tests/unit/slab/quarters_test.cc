@@ -17,8 +17,9 @@ namespace {
 
 constexpr unsigned kSeed = 511;
 constexpr size_t kPerGranule = kGranuleBytes / kQuarterBytes;
+const size_t kQuarterClasses = index_of(class_of_size(kQuarterBlockBytesMax)) + 1;
 const ClassId kSmall = class_of_size(200);
-const ClassId kOther = class_of_size(900);
+const ClassId kOther = class_of_size(500);
 
 uintptr_t granule_of(const Slab* slab) { return round_down(slab->start, kGranuleBytes); }
 
@@ -61,7 +62,7 @@ class Quarters : public testing::Test {
 
 TEST_F(Quarters, FourSlabsOfAnyClassesShareAGranule) {
   std::vector<Slab*> slabs;
-  for (const size_t bytes : {80, 200, 512, 1024}) {
+  for (const size_t bytes : {80, 200, 320, 512}) {
     slabs.push_back(slab_create(class_of_size(bytes), kTestNode));
     ASSERT_NE(slabs.back(), nullptr);
     EXPECT_EQ(granule_of(slabs.back()), granule_of(slabs.front()));
@@ -77,6 +78,28 @@ TEST_F(Quarters, FourSlabsOfAnyClassesShareAGranule) {
   EXPECT_EQ(starts.size(), kPerGranule);
   for (Slab* slab : slabs) slab_destroy(slab);
   slab_destroy(fifth);
+}
+
+// Granules of the same zone, some cut and some not, and each the other by and by.
+TEST_F(Quarters, ASlabOfLargerBlocksHasAGranuleForItself) {
+  const ClassId large = class_of_size(kSmallBytesMax);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Slab*> slabs;
+    for (size_t i = 0; i < 2 * kGranulesPerFrame; ++i) {
+      slabs.push_back(
+          slab_create((i + static_cast<size_t>(round)) % 2 == 0 ? large : kSmall, kTestNode));
+      ASSERT_NE(slabs.back(), nullptr);
+    }
+    EXPECT_EQ(granules(), kGranulesPerFrame + kGranulesPerFrame / kPerGranule);
+    for (const Slab* slab : slabs) {
+      const size_t bytes = size_class(slab->class_id).slab_bytes;
+      EXPECT_EQ(bytes, slab->class_id == large ? kGranuleBytes : kQuarterBytes);
+      for (size_t offset = 0; offset < bytes; offset += 512) {
+        ASSERT_EQ(slab_of(g_small_zone, block_at(slab, 0) + offset), slab);
+      }
+    }
+    for (Slab* slab : slabs) slab_destroy(slab);
+  }
 }
 
 TEST_F(Quarters, ZonesShareNone) {
@@ -212,7 +235,7 @@ TEST_F(Quarters, Model) {
   for (int step = 0; step < 20000; ++step) {
     const bool grows = random() % 1000 < (step / 4000 % 2 == 0 ? 600 : 400);
     if (grows || live.empty()) {
-      live.push_back(slab_create(class_at(random() % kFirstMediumClass), kTestNode));
+      live.push_back(slab_create(class_at(random() % kQuarterClasses), kTestNode));
       ASSERT_NE(live.back(), nullptr);
       write_all(live.back(), step);
     } else {

@@ -16,6 +16,7 @@ namespace {
 
 constexpr unsigned kSeed = 521;
 constexpr int kSteps = 20000;
+const size_t kQuarterClasses = index_of(class_of_size(kQuarterBlockBytesMax)) + 1;
 
 struct WrittenSlab {
   Slab* slab;
@@ -37,7 +38,7 @@ void churn(unsigned seed, std::atomic<int>* broken) {
   for (int step = 0; step < kSteps; ++step) {
     if (live.size() < 3 || (live.size() < 40 && random() % 2 == 0)) {
       const auto byte = static_cast<uint8_t>(random());
-      live.push_back({slab_create(class_at(random() % kFirstMediumClass), kTestNode), byte});
+      live.push_back({slab_create(class_at(random() % kQuarterClasses), kTestNode), byte});
       write_slab(live.back());
     } else {
       std::swap(live[random() % live.size()], live.back());

@@ -42,7 +42,7 @@ TEST(SizeClasses, TableSaysWhatItHolds) {
     const size_t granules = slab_bytes / kGranuleBytes;
     ASSERT_GT(c.block_bytes, previous);
     EXPECT_EQ(c.block_bytes % kMinAlignBytes, 0U);
-    if (c.block_bytes <= kSmallBytesMax) {
+    if (c.block_bytes <= kQuarterBlockBytesMax) {
       EXPECT_EQ(slab_bytes, kQuarterBytes);
     } else {
       EXPECT_EQ(slab_bytes % kGranuleBytes, 0U);
@@ -81,7 +81,7 @@ TEST(SizeClasses, Spacing) {
 TEST(SizeClasses, SlabIsTheShortestThatWastesLittle) {
   for (const SizeClass& c : kSizeClasses) {
     SCOPED_TRACE(testing::Message() << "class of " << c.block_bytes);
-    if (c.block_bytes <= kSmallBytesMax) {
+    if (c.block_bytes <= kQuarterBlockBytesMax) {
       EXPECT_LE(c.tail_waste_bytes * 16, c.slab_bytes) << "a quarter of a granule will not do";
       continue;
     }
