@@ -22,6 +22,13 @@ std::string line(const char* what, const void* p) {
   return text;
 }
 
+// In the child of a death test, whose standard error is not the one that boot has seen.
+void speak() {
+  set_fatal_sink([](const char* text, size_t bytes) {
+    if (write(STDERR_FILENO, text, bytes) < 0) _exit(1);
+  });
+}
+
 // One size of each tier: small slab, medium slab, buddy of one granule and of several, extent.
 class Misuse : public testing::TestWithParam<size_t> {
  protected:
@@ -33,13 +40,6 @@ class Misuse : public testing::TestWithParam<size_t> {
     neighbour_ = heap_allocate(GetParam());
   }
   void TearDown() override { heap_free(neighbour_); }
-
-  // In the child of a death test, whose standard error is not the one that boot has seen.
-  static void speak() {
-    set_fatal_sink([](const char* text, size_t bytes) {
-      if (write(STDERR_FILENO, text, bytes) < 0) _exit(1);
-    });
-  }
 
   char* block_ = nullptr;
   void* neighbour_ = nullptr;
@@ -86,6 +86,25 @@ TEST_P(Misuse, AReallocOfAnInteriorPointerAborts) {
   EXPECT_EXIT((speak(), heap_reallocate(block_ + 8, 100)), testing::KilledBySignal(SIGABRT),
               line("realloc of a pointer that is not live", block_ + 8));
   heap_free(block_);
+}
+
+class MisuseOfAQuarter : public testing::Test {
+ protected:
+  void SetUp() override { heap_start(environ); }
+};
+
+// The granule is held by a slab of another class, the quarter by none.
+TEST_F(MisuseOfAQuarter, WhateverLiesInAFreeOneWasFreedBefore) {
+  heap_trim(0);
+  auto* gone = static_cast<char*>(heap_allocate(200));
+  void* other = heap_allocate(300);
+  ASSERT_EQ(round_down(address_of(gone), kGranuleBytes),
+            round_down(address_of(other), kGranuleBytes));
+  heap_free(gone);
+  heap_trim(0);
+  EXPECT_EXIT((speak(), heap_free(gone + 16)), testing::KilledBySignal(SIGABRT),
+              line("double free of", gone + 16));
+  heap_free(other);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, Misuse,
