@@ -24,6 +24,7 @@ SCRIPT = """\
 SECTIONS {{ .rodata : {{ *(.rodata .rodata.*) }} }} INSERT AFTER .rela.plt;
 SECTIONS {{
   .text : {{
+    . = ALIGN(64) + {first_in_line};
 {functions}
     *crt*.o(.text)
     *.a:*(.text)
@@ -41,6 +42,13 @@ SECTIONS {{
 """
 
 
+# Where in its cache line the first function starts, malloc, and free with it a fixed way behind.
+# Measured: of 0, 16, 32 and 48 thread-pairs took 1.02, 1.06, 1.12 and 1.03 of the time that it takes
+# in the order of the object files, lifo 1.04, 1.00, 1.05 and 0.98, all of seven rows 1.01, 1.02, 1.04
+# and 1.00.
+FIRST_IN_LINE = 48
+
+
 def names_in(path):
     lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
@@ -56,6 +64,7 @@ def main():
         sys.exit(__doc__)
     functions, variables = names_in(sys.argv[1]), names_in(sys.argv[2])
     script = SCRIPT.format(
+        first_in_line=FIRST_IN_LINE,
         functions="\n".join(f"    {pattern(name, '.text')}" for name in functions),
         variables="\n".join(f"    . = ALIGN(4096); {pattern(name, '.bss')}" for name in variables))
     pathlib.Path(sys.argv[3]).write_text(script, encoding="utf-8")
