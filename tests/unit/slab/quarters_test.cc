@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <random>
 #include <set>
 #include <vector>
@@ -62,7 +63,7 @@ class Quarters : public testing::Test {
 
 TEST_F(Quarters, FourSlabsOfAnyClassesShareAGranule) {
   std::vector<Slab*> slabs;
-  for (const size_t bytes : {80, 200, 320, 512}) {
+  for (const size_t bytes : std::initializer_list<size_t>{80, 200, 320, 512}) {
     slabs.push_back(slab_create(class_of_size(bytes), kTestNode));
     ASSERT_NE(slabs.back(), nullptr);
     EXPECT_EQ(granule_of(slabs.back()), granule_of(slabs.front()));
@@ -141,7 +142,7 @@ TEST_F(Quarters, TheLastThatCameBackIsTakenFirstByAnyClass) {
   EXPECT_EQ(granules(), 2U);
   slab_destroy(first);
   slab_destroy(second);
-  for (const size_t i : {0, 2, 3, 4, 5, 7}) slab_destroy(slabs[i]);
+  for (const size_t i : std::initializer_list<size_t>{0, 2, 3, 4, 5, 7}) slab_destroy(slabs[i]);
 }
 
 TEST_F(Quarters, EachNodeHasItsOwn) {
@@ -169,7 +170,7 @@ TEST_F(Quarters, PagesOfFreeOnesGoBackAndNoOthers) {
   EXPECT_EQ(quarter_stats().resident_bytes, 0U);
   EXPECT_EQ(quarter_stats().free_bytes, kQuarterBytes);
   EXPECT_EQ(quarters_release(), 0U) << "it went already";
-  for (const size_t i : {0, 1, 3}) {
+  for (const size_t i : std::initializer_list<size_t>{0, 1, 3}) {
     const char* bytes = reinterpret_cast<const char*>(slabs[i]->start);
     EXPECT_EQ(bytes[0], 0x5a);
     EXPECT_EQ(memcmp(bytes, bytes + 1, kQuarterBytes - 1), 0);
@@ -179,14 +180,14 @@ TEST_F(Quarters, PagesOfFreeOnesGoBackAndNoOthers) {
   EXPECT_EQ(*reinterpret_cast<const char*>(again->start), 0);
   EXPECT_EQ(held_bytes(), held) << "who takes it will touch it";
   slab_destroy(again);
-  for (const size_t i : {0, 1, 3}) slab_destroy(slabs[i]);
+  for (const size_t i : std::initializer_list<size_t>{0, 1, 3}) slab_destroy(slabs[i]);
 }
 
 // One that was purged and goes back with its granule counts as held again: the frame holds it.
 TEST_F(Quarters, APurgedOneIsHeldAgainWithItsGranule) {
   const std::vector<Slab*> slabs = create(kSmall, kPerGranule);
   const uint64_t held = held_bytes();
-  for (const size_t i : {0, 1, 2}) slab_destroy(slabs[i]);
+  for (const size_t i : std::initializer_list<size_t>{0, 1, 2}) slab_destroy(slabs[i]);
   EXPECT_EQ(quarters_release(), 3 * kQuarterBytes);
   EXPECT_EQ(held_bytes(), held - 3 * kQuarterBytes);
   slab_destroy(slabs[3]);
@@ -224,7 +225,7 @@ TEST_F(Quarters, ARefusedPurgeLosesNothing) {
   Slab* again = slab_create(kSmall, kTestNode);
   EXPECT_EQ(granule_of(again), granule_of(slabs[1]));
   slab_destroy(again);
-  for (const size_t i : {1, 2, 3}) slab_destroy(slabs[i]);
+  for (const size_t i : std::initializer_list<size_t>{1, 2, 3}) slab_destroy(slabs[i]);
 }
 
 // Slabs come and go in any order, pages go back now and then, against a set of those that live.
