@@ -86,6 +86,7 @@ void start_governor() {
   settings.group_is_hard = chosen.limit_bytes == kLimitOfGroup;
   settings.soft_limit_bytes = bytes_of_limit(chosen.soft_limit_bytes);
   settings.hard_limit_bytes = bytes_of_limit(chosen.hard_limit_bytes);
+  if (chosen.helper == HelperPolicy::kOn) settings.notable_bytes = chosen.helper_heap_bytes;
   settings.method = method_of(chosen.forecast);
   std::copy(chosen.pressure_levels.percents, chosen.pressure_levels.percents + kLevelCount,
             settings.levels_percent);

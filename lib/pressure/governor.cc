@@ -34,6 +34,8 @@ constexpr uint64_t kMostBiteBytes = 16 * kMiB;
 // Before that nothing is opened: most processes stay small, start often, and some count their
 // descriptors. A limit that leaves less room than that would be met in any case.
 constexpr uint64_t kFirstLookBytes = 16 * kMiB;
+// How exactly it is noticed that the heap has become notable.
+constexpr uint64_t kLeastNoticeBytes = 4 * kMiB;
 // Slabs are looked at where so large a share of what is wanted may be found there, and so much.
 constexpr uint64_t kWorthShare = 64;
 constexpr uint64_t kLeastWorthBytes = 1 * kMiB;
@@ -415,6 +417,10 @@ void Governor::plan_next_look() {
   if (soft_bytes != UINT64_MAX) {
     const uint64_t room_bytes = saturating_subtract(soft_bytes, held_bytes());
     growth_bytes = std::min(growth_bytes, std::max(room_bytes, soft_bytes / kReserveShare));
+  }
+  if (held_bytes() < settings_.notable_bytes) {
+    const uint64_t room_bytes = settings_.notable_bytes - held_bytes();
+    growth_bytes = std::min(growth_bytes, std::max(room_bytes, kLeastNoticeBytes));
   }
   planned_growth_bytes_ = growth_bytes;
   set_next_look(static_cast<int64_t>(growth_bytes));

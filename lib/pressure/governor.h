@@ -97,6 +97,7 @@ struct GovernorSettings {
   bool group_is_hard = false;         // the limits below come from the group
   uint64_t soft_limit_bytes = UINT64_MAX;
   uint64_t hard_limit_bytes = UINT64_MAX;
+  uint64_t notable_bytes = 0;  // a heap that comes to hold so much is noticed then: see grown()
   ForecastMethod method = ForecastMethod::kMixed;
   uint8_t levels_percent[4] = {70, 80, 90, 95};
 };

@@ -177,6 +177,22 @@ TEST_F(GovernorTest, LooksAtSlabsForAShareOfWhatIsWanted) {
   });
 }
 
+// A heap of so much is one that a helper is started for: it is seen as it gets there.
+TEST_F(GovernorTest, ALookComesWhenTheHeapIsNotable) {
+  run([] {
+    GovernorSettings settings;
+    settings.on = false;
+    settings.notable_bytes = 40 * kMiB;
+    governor_start(settings, kHooks);
+    look_at(25);
+    EXPECT_EQ(g_held_memory.until_look_bytes.load(), int64_t{15 * kMiB});
+    look_at(39);
+    EXPECT_EQ(g_held_memory.until_look_bytes.load(), int64_t{4 * kMiB}) << "not at each growth";
+    look_at(40);
+    EXPECT_EQ(g_held_memory.until_look_bytes.load(), int64_t{64 * kMiB});
+  });
+}
+
 TEST_F(GovernorTest, LooksAgainAfterAShareOfTheRoom) {
   run([] {
     const PressureLadder ladder({70, 80, 90, 95});
