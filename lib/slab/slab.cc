@@ -1,6 +1,7 @@
 // See slab.h.
 #include "slab/slab.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -135,10 +136,11 @@ size_t slab_purge(Slab* slab) {
   for (uint32_t i = 0; i <= slab->blocks; ++i) {
     if (i < slab->blocks && (slab->free_bits[i / 64] >> (i % 64) & 1) != 0) continue;
     // Block i is out, or the end: [run_start, i) is free. On the page where the last block ends is
-    // nothing else.
-    const uintptr_t end = slab->start + size_t{i} * c.block_bytes;
+    // nothing else of the slab; of a page larger than the slab others have the rest.
+    uintptr_t end = slab->start + size_t{i} * c.block_bytes;
+    if (i == slab->blocks) end = std::min(round_up(end, page), slab->start + c.slab_bytes);
     const uintptr_t from = round_up(slab->start + size_t{run_start} * c.block_bytes, page);
-    const uintptr_t to = i < slab->blocks ? round_down(end, page) : round_up(end, page);
+    const uintptr_t to = round_down(end, page);
     run_start = i + 1;
     if (from >= to || !buddy_return_pages(zone, from, to - from)) continue;
     returned_bytes += to - from;
