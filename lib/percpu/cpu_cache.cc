@@ -159,14 +159,6 @@ unsigned bucket_of(const Slab* slab) {
          unsigned{quarters >= 3 * whole};
 }
 
-// Whether a slab of the bin that blocks came back to, and that had some before, is listed rightly
-// still. Its bucket can only have grown.
-EP_ALWAYS_INLINE bool stays_in_bucket(const Slab* slab) {
-  const uint32_t end = (slab->bucket + uint32_t{1}) * (slab->blocks + uint32_t{1});
-  return slab->free_count * kBuckets < end && slab->bucket != kPurgedBucket &&
-         slab->free_count != slab->blocks;
-}
-
 void list_partial(NodeBin& bin, Slab* slab) EP_REQUIRES(bin.lock) {
   slab->bucket = static_cast<uint8_t>(slab->purged_pages != 0 ? kPurgedBucket : bucket_of(slab));
   bin.partial[slab->bucket].push_front(slab);
@@ -226,11 +218,15 @@ void retire_full(CpuCache& cache, Slab* slab) EP_REQUIRES(cache.lock) {
   slab->home.store(&bin, std::memory_order_relaxed);
 }
 
-// The bin's part of a homecoming: the slab, of whose blocks `old_free` were in it before, is
+// The bin's part of a homecoming: the slab, of whose blocks `old_free` were in it before, may be
 // partial now, emptier by a bucket, or empty.
 void sort_into_bin(NodeBin& bin, Slab* slab, uint32_t old_free) EP_REQUIRES(bin.lock) {
-  if (old_free != 0) bin.partial[slab->bucket].remove(slab);
-  if (slab->free_count != slab->blocks) return list_partial(bin, slab);
+  const bool is_empty = slab->free_count == slab->blocks;
+  if (old_free != 0) {
+    if (!is_empty && bucket_of(slab) == slab->bucket) return;
+    bin.partial[slab->bucket].remove(slab);
+  }
+  if (!is_empty) return list_partial(bin, slab);
   ++bin.stats.destroyed;
   --bin.stats.slabs;
   slab_destroy(slab);
@@ -374,8 +370,7 @@ void forget_choices() EP_REQUIRES(g_first_cache.lock) {
 
 // Locks whoever is home to the slab; the home cannot change while its lock is held. (Which lock
 // that is, only the loop knows: no annotation can say it, here and in put_blocks().)
-EP_NOINLINE SlabHome* lock_home_slow(const Slab* slab,
-                                     SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
+SlabHome* lock_home(const Slab* slab, SlabHome* held) EP_NO_THREAD_SAFETY_ANALYSIS {
   for (;;) {
     SlabHome* home = slab->home.load(std::memory_order_relaxed);
     if (home == held) return home;
@@ -384,10 +379,6 @@ EP_NOINLINE SlabHome* lock_home_slow(const Slab* slab,
     held = home;
     if (slab->home.load(std::memory_order_relaxed) == home) return home;
   }
-}
-EP_ALWAYS_INLINE SlabHome* lock_home(const Slab* slab, SlabHome* held) {
-  if (EP_LIKELY(slab->home.load(std::memory_order_relaxed) == held)) return held;
-  return lock_home_slow(slab, held);
 }
 
 }  // namespace
@@ -415,18 +406,16 @@ size_t take_blocks(ClassId id, void** blocks, size_t wanted) {
 
 void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFETY_ANALYSIS {
   const Zone& zone = zone_of(id);
-  const SizeClass& c = size_class(id);
   SlabHome* held = nullptr;
   for (size_t done = 0; done < count;) {
     Slab* slab = slab_of(zone, blocks[done]);
     // What was allocated together is mostly freed together: one look-up for all that follow here.
-    const size_t run = run_in_slab(slab, c, blocks + done, count - done);
+    size_t run = 1;
+    while (done + run < count && lies_in(slab, blocks[done + run])) ++run;
     held = lock_home(slab, held);
     const uint32_t old_free = slab->free_count;
-    slab_put(slab, c, blocks + done, run);
-    if (!held->is_cpu && (old_free == 0 || !stays_in_bucket(slab))) {
-      sort_into_bin(static_cast<NodeBin&>(*held), slab, old_free);
-    }
+    slab_put(slab, blocks + done, run);
+    if (!held->is_cpu) sort_into_bin(static_cast<NodeBin&>(*held), slab, old_free);
     done += run;
   }
   if (held != nullptr) held->lock.unlock();

@@ -229,8 +229,8 @@ Slab* quarter_take(Zone& zone, NodeId node) {
 
 void quarter_put(Zone& zone, Slab* quarter) { put(zone, pool_of(zone, quarter->node), quarter, 0); }
 
-void quarters_leave_uncut(const Zone& zone, const void* granule) {
-  free_quarters(zone, address_of(granule)).store(kUncut, std::memory_order_relaxed);
+void quarters_leave_whole(const Zone& zone, const void* granule) {
+  free_quarters(zone, address_of(granule)).store(kWhole, std::memory_order_relaxed);
 }
 
 size_t quarters_release() {

@@ -30,7 +30,7 @@ Slab* quarter_take(Zone& zone, NodeId node);
 // Nothing in it is used any more.
 void quarter_put(Zone& zone, Slab* quarter);
 // A granule of such a zone is to be one slab.
-void quarters_leave_uncut(const Zone& zone, const void* granule);
+void quarters_leave_whole(const Zone& zone, const void* granule);
 
 // The pages of free quarters go to the system, or of those that have been free since the last call;
 // the bytes returned, at most: a page that was never touched counts too. A child of a fork that

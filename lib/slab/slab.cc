@@ -1,7 +1,6 @@
 // See slab.h.
 #include "slab/slab.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -21,11 +20,11 @@ alignas(kCacheLineBytes) constinit std::atomic<uint64_t> g_slab_bytes{0};
 // The record of a slab of the class whose blocks nobody has; nullptr when the system refuses.
 Slab* allocate_slab(ClassId id, NodeId node) {
   Zone& zone = zone_of(id);
-  if (size_class(id).slab_bytes == kQuarterBytes) return quarter_take(zone, node);
+  if (is_quarter(id)) return quarter_take(zone, node);
   bool zeroed = false;
   void* run = buddy_allocate(zone, node, size_class(id).slab_bytes / kGranuleBytes, &zeroed);
   if (run == nullptr) return nullptr;
-  if (has_quarters(zone.kind)) quarters_leave_uncut(zone, run);
+  if (has_quarters(zone.kind)) quarters_leave_whole(zone, run);
   Slab* slab = slab_of(zone, run);
   slab->link = {};
   slab->start = address_of(run);
@@ -36,7 +35,7 @@ Slab* allocate_slab(ClassId id, NodeId node) {
 
 void free_slab(Slab* slab) {
   Zone& zone = zone_of(slab->class_id);
-  if (size_class(slab->class_id).slab_bytes == kQuarterBytes) return quarter_put(zone, slab);
+  if (is_quarter(slab->class_id)) return quarter_put(zone, slab);
   buddy_free(zone, reinterpret_cast<void*>(slab->start));
 }
 
@@ -135,12 +134,9 @@ size_t slab_purge(Slab* slab) {
   uint32_t run_start = 0;
   for (uint32_t i = 0; i <= slab->blocks; ++i) {
     if (i < slab->blocks && (slab->free_bits[i / 64] >> (i % 64) & 1) != 0) continue;
-    // Block i is out, or the end: [run_start, i) is free. On the page where the last block ends is
-    // nothing else of the slab; of a page larger than the slab others have the rest.
-    uintptr_t end = slab->start + size_t{i} * c.block_bytes;
-    if (i == slab->blocks) end = std::min(round_up(end, page), slab->start + c.slab_bytes);
+    // Block i is out, or the end: [run_start, i) is free.
     const uintptr_t from = round_up(slab->start + size_t{run_start} * c.block_bytes, page);
-    const uintptr_t to = round_down(end, page);
+    const uintptr_t to = free_pages_end(c, slab->start, i, page);
     run_start = i + 1;
     if (from >= to || !buddy_return_pages(zone, from, to - from)) continue;
     returned_bytes += to - from;

@@ -10,13 +10,13 @@
 // Cost         take: one bit operation a block. put: one multiplication, one bit.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/annotations.h"
-#include "base/check.h"
 #include "base/die.h"
 #include "base/list.h"
 #include "base/units.h"
@@ -81,10 +81,12 @@ inline Zone& zone_of(ClassId id) {
   return *zones[index_of(zone_kind_of(id))];
 }
 
+// Whether slabs of the class are quarters of granules.
+constexpr bool is_quarter(ClassId id) { return size_class(id).slab_bytes == kQuarterBytes; }
 // Whether slabs of the zone may be quarters of granules, so that each quarter has a record.
 constexpr bool has_quarters(ZoneKind kind) { return kind != ZoneKind::kMedium; }
 // In Frame::free_quarters: the granule is one slab, with the record of its first quarter.
-inline constexpr uint8_t kUncut = UINT8_MAX;
+inline constexpr uint8_t kWhole = UINT8_MAX;
 
 constexpr size_t side_bytes_for(ZoneKind kind) {
   const size_t records = has_quarters(kind) ? kFrameBytes / kQuarterBytes : kGranulesPerFrame;
@@ -109,11 +111,21 @@ inline Slab* slab_of(const Zone& zone, const void* p) {
   const size_t granule = offset / kGranuleBytes;
   size_t index = frame->first[granule];
   if (has_quarters(zone.kind)) {
-    const bool is_cut = frame->free_quarters[granule].load(std::memory_order_relaxed) != kUncut;
+    const bool is_cut = frame->free_quarters[granule].load(std::memory_order_relaxed) != kWhole;
     index = (is_cut ? offset : granule * kGranuleBytes) / kQuarterBytes;
   }
   return reinterpret_cast<Slab*>(reinterpret_cast<char*>(frame) + kFrameRecordBytes +
                                  index * kSlabRecordBytes[index_of(zone.kind)]);
+}
+
+// Where the pages end that go of a run of free blocks up to block `end_index`: whole ones. On the page
+// where the last block ends is nothing else of the slab; of one larger than the slab others have the
+// rest.
+constexpr uintptr_t free_pages_end(const SizeClass& c, uintptr_t start, size_t end_index,
+                                   size_t page) {
+  uintptr_t end = start + end_index * c.block_bytes;
+  if (end_index == c.blocks_per_slab) end = std::min(round_up(end, page), start + c.slab_bytes);
+  return round_down(end, page);
 }
 
 // A new slab with every block in it; nullptr when the system refuses.
@@ -134,22 +146,19 @@ size_t slab_purge(Slab* slab);
 // Returns their bytes.
 size_t count_purged_pages(Slab* slab);
 
-// How many of the blocks, all of class c and the first of the slab, are of the slab one behind the
-// other.
-inline size_t run_in_slab(const Slab* slab, const SizeClass& c, void* const* blocks, size_t count) {
-  const uintptr_t start = slab->start;
-  const size_t bytes = size_t{c.blocks_per_slab} * c.block_bytes;
-  size_t run = 1;
-  while (run < count && address_of(blocks[run]) - start < bytes) ++run;
-  return run;
+// Whether p lies in the slab.
+inline bool lies_in(const Slab* slab, const void* p) {
+  return address_of(p) - slab->start < slab->blocks * block_bytes_of(slab->class_id);
 }
 
-// The bits of blocks that come back. One that is set already was freed by two threads at the same
-// instant: the block map stops every other second free. Returns the lowest word that was changed.
-inline size_t set_free_bits(Slab* slab, const SizeClass& c, void* const* blocks, size_t count) {
+// Puts blocks of the slab back. One that is in the slab already was freed by two threads at the
+// same instant: the block map stops every other second free.
+inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
+  const SizeClass& c = size_class(slab->class_id);
+  const uintptr_t start = slab->start;
   size_t lowest = slab->hint;
   for (size_t i = 0; i < count;) {
-    size_t index = block_index(c, address_of(blocks[i]) - slab->start);
+    size_t index = block_index(c, address_of(blocks[i]) - start);
     const size_t at = index / 64;
     uint64_t word = slab->free_bits[at];
     // Neighbours come in a row: their bits are gathered in a register.
@@ -158,24 +167,15 @@ inline size_t set_free_bits(Slab* slab, const SizeClass& c, void* const* blocks,
       if (EP_UNLIKELY((word & bit) != 0)) die_double_free(blocks[i]);
       word |= bit;
       if (++i == count) break;
-      index = block_index(c, address_of(blocks[i]) - slab->start);
+      index = block_index(c, address_of(blocks[i]) - start);
     } while (index / 64 == at);
     slab->free_bits[at] = word;
     if (at < lowest) lowest = at;
   }
-  return lowest;
-}
-
-// Puts blocks of the slab back, which is of class c.
-EP_ALWAYS_INLINE void slab_put(Slab* slab, const SizeClass& c, void* const* blocks, size_t count) {
-  EP_ASSERT(&c == &size_class(slab->class_id));
-  slab->hint = static_cast<uint8_t>(set_free_bits(slab, c, blocks, count));
+  slab->hint = static_cast<uint8_t>(lowest);
   if (EP_UNLIKELY(slab->purged_pages != 0)) count_purged_pages(slab);
   slab->pages = SlabPages::kChanged;
   slab->free_count += static_cast<uint32_t>(count);
-}
-inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
-  slab_put(slab, size_class(slab->class_id), blocks, count);
 }
 
 // Whether a block of the slab starts at p, live or not.

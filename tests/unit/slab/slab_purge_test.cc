@@ -1,6 +1,7 @@
 // slab_purge(): the pages of free blocks go back, all of them and no others.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -123,6 +124,29 @@ TEST_F(SlabPurge, PagesOfFreeBlocksAlone) {
         }
       }
       ASSERT_EQ(asked, expected);
+    }
+  }
+}
+
+// However large the system's pages are, and wherever the slab lies.
+TEST(FreePages, EndWithinTheSlabAndBehindItsLastBlock) {
+  for (const SizeClass& c : kSizeClasses) {
+    const size_t stride_bytes = std::min(size_t{c.slab_bytes}, kGranuleBytes);
+    for (const size_t page : {4 * kKiB, 16 * kKiB, 64 * kKiB}) {
+      for (uintptr_t start = kGiB; start < kGiB + kGranuleBytes; start += stride_bytes) {
+        const uintptr_t slab_end = start + c.slab_bytes;
+        const uintptr_t blocks_end = start + size_t{c.blocks_per_slab} * c.block_bytes;
+        const uintptr_t last = free_pages_end(c, start, c.blocks_per_slab, page);
+        ASSERT_LE(last, slab_end) << c.block_bytes << ", pages of " << page;
+        ASSERT_EQ(last % page, 0U);
+        if (c.slab_bytes >= page) {
+          ASSERT_GE(last, blocks_end) << c.block_bytes << ", pages of " << page;
+          ASSERT_LT(last, blocks_end + page);
+        }
+        for (size_t i = 0; i < c.blocks_per_slab; ++i) {
+          ASSERT_LE(free_pages_end(c, start, i, page), start + i * c.block_bytes) << "block is out";
+        }
+      }
     }
   }
 }
