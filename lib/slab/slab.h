@@ -118,9 +118,9 @@ inline Slab* slab_of(const Zone& zone, const void* p) {
                                  index * kSlabRecordBytes[index_of(zone.kind)]);
 }
 
-// Where the pages end that go of a run of free blocks up to block `end_index`: whole ones. On the page
-// where the last block ends is nothing else of the slab; of one larger than the slab others have the
-// rest.
+// Where the pages end that go of a run of free blocks up to block `end_index`: whole ones. On the
+// page where the last block ends is nothing else of the slab; of one larger than the slab others
+// have the rest.
 constexpr uintptr_t free_pages_end(const SizeClass& c, uintptr_t start, size_t end_index,
                                    size_t page) {
   uintptr_t end = start + end_index * c.block_bytes;
