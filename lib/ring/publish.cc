@@ -225,9 +225,12 @@ void Publisher::take_turn(Turn& turn) const {
   turn.take_over();
 }
 
+// It never goes back: one that lies laps behind shows no publisher a place that is free.
 void Publisher::store_tail() {
   SharedU64& tail = handle_.region().header().tail;
-  if (tail.load_relaxed() < cursor_) tail.store_release(cursor_);
+  for (uint64_t seen = tail.load_relaxed(); seen < cursor_; seen = tail.load_relaxed()) {
+    if (tail.change(seen, cursor_)) return;
+  }
 }
 
 // keys: of the one message; of several, not 0 where any of them has a key. Who those are for is not
