@@ -64,13 +64,8 @@ static_assert(sizeof(ThreadCache) % sizeof(uintptr_t) == 0);
 // When the pops of a magazine leave its top, long before they would run over.
 constexpr uint64_t kPopsMax = uint64_t{1} << 63;
 
-// A block of the class as it lies in a slot, and back.
-uintptr_t step_of_block(ClassId id, const void* block) {
-  return address_of(block) >> shape_of(zone_kind_of(id)).step_shift;
-}
-void* block_of_step(ClassId id, uintptr_t step) {
-  return reinterpret_cast<void*>(step << shape_of(zone_kind_of(id)).step_shift);
-}
+// A block of the class lies in a slot as its address, so many bits lower.
+unsigned slot_shift(ClassId id) { return shape_of(zone_kind_of(id)).step_shift; }
 
 ClassId class_at(size_t index) { return ClassId{static_cast<uint8_t>(index)}; }
 
@@ -111,7 +106,8 @@ size_t put_back_lowest(ThreadCache& cache, ClassId id, size_t count) {
   if (count > kBatchMax) count = kBatchMax;
   if (count == 0) return 0;
   uintptr_t* first = &cache.slot(use.base.get() + 1);
-  for (size_t i = 0; i < count; ++i) batch[i] = block_of_step(id, first[i]);
+  const unsigned shift = slot_shift(id);
+  for (size_t i = 0; i < count; ++i) batch[i] = reinterpret_cast<void*>(first[i] << shift);
   memmove(first, first + count, (held - count) * sizeof *first);
   cache.set_top_slot(magazine_of(id), use.base.get() + (held - count));
   use.flushes.add(1);
@@ -399,9 +395,11 @@ void* refill_and_pop(ThreadCache& cache, ClassId id, size_t bytes) {
   use.refills.add(1);
   use.pattern.record(id, bytes, static_cast<uint32_t>(count));
   // Upside down: the lowest address is handed out first.
-  size_t top = cache.top_slot(magazine_of(id));
-  for (size_t i = count; i-- > 1;) cache.slot(++top) = step_of_block(id, batch[i]);
-  cache.set_top_slot(magazine_of(id), top);
+  const size_t top = cache.top_slot(magazine_of(id));
+  const unsigned shift = slot_shift(id);
+  uintptr_t* slots = &cache.slot(top);
+  for (size_t i = 1; i < count; ++i) slots[i] = address_of(batch[count - i]) >> shift;
+  cache.set_top_slot(magazine_of(id), top + count - 1);
   const uint64_t now_bytes = slab_bytes();
   if (EP_UNLIKELY(now_bytes >= g_next_peak_bytes.load(std::memory_order_relaxed))) {
     note_slab_peak(now_bytes);
@@ -418,7 +416,7 @@ void flush_and_push(ThreadCache& cache, ClassId id, void* block) {
     if (cache.use[index_of(id)].slots.get() == 0) return put_for(cache, id, &block, 1);
   }
   const size_t top = size_t{cache.top_slot(magazine)} + 1;
-  cache.slot(top) = step_of_block(id, block);
+  cache.slot(top) = address_of(block) >> slot_shift(id);
   cache.set_top_slot(magazine, top);
 }
 

@@ -30,7 +30,7 @@ inline constexpr uint32_t kBlocksMin = 2;
 inline constexpr uint32_t kHotEvents = 64;
 inline constexpr uint32_t kTickEvents = 256;
 inline constexpr size_t kFreeingBytes = 4 * kMiB;
-inline constexpr uint32_t kSlotsFreeing = 16;
+inline constexpr uint32_t kSlotsFreeing = 32;
 inline constexpr size_t kFreeingBlockBytesMax = 1 * kKiB;
 inline constexpr uint32_t kIdleEvents = 512;
 // Two to four seconds: see pressure/caretaker.h.

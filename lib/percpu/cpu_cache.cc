@@ -409,14 +409,11 @@ void put_blocks(ClassId id, void* const* blocks, size_t count) EP_NO_THREAD_SAFE
   SlabHome* held = nullptr;
   for (size_t done = 0; done < count;) {
     Slab* slab = slab_of(zone, blocks[done]);
-    // What was allocated together is mostly freed together: one look-up for all that follow here.
-    size_t run = 1;
-    while (done + run < count && lies_in(slab, blocks[done + run])) ++run;
     held = lock_home(slab, held);
     const uint32_t old_free = slab->free_count;
-    slab_put(slab, blocks + done, run);
+    // What was allocated together is mostly freed together: one look-up for all that follow here.
+    done += slab_put(slab, blocks + done, count - done);
     if (!held->is_cpu) sort_into_bin(static_cast<NodeBin&>(*held), slab, old_free);
-    done += run;
   }
   if (held != nullptr) held->lock.unlock();
 }

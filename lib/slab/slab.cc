@@ -51,13 +51,15 @@ void fill_bits(Slab* slab) {
 // class. What an earlier slab has left there goes.
 void stamp_cells(const Slab* slab) {
   if (zone_kind_of(slab->class_id) != ZoneKind::kSmall) return;
-  const size_t block_bytes = block_bytes_of(slab->class_id);
-  const size_t bytes = size_class(slab->class_id).slab_bytes;
-  const auto step_of_start = [](uintptr_t p) { return step_of_address<kSmallShape>(p); };
-  memset(&cell_at<kSmallShape>(step_of_start(slab->start)), 0, bytes >> kSmallShape.unit_shift);
-  for (uint32_t i = 0; i < slab->blocks; ++i) {
-    const uintptr_t step = step_of_start(slab->start + i * block_bytes);
-    cell_at<kSmallShape>(step) = stamp_for<kSmallShape>(code_of(slab->class_id), step);
+  const SizeClass& c = size_class(slab->class_id);
+  const BlockCode code = code_of(slab->class_id);
+  const uintptr_t block_steps = c.block_bytes >> kSmallShape.step_shift;
+  // In locals: a store to a cell might change anything, as far as the compiler knows.
+  uintptr_t step = step_of_address<kSmallShape>(slab->start);
+  const uintptr_t end_step = step + slab->blocks * block_steps;
+  memset(&cell_at<kSmallShape>(step), 0, c.slab_bytes >> kSmallShape.unit_shift);
+  for (; step != end_step; step += block_steps) {
+    cell_at<kSmallShape>(step) = stamp_for<kSmallShape>(code, step);
   }
 }
 
@@ -107,11 +109,10 @@ size_t slab_take(Slab* slab, void** blocks, size_t wanted) {
   uint32_t word = slab->hint;
   for (; word < words && taken < wanted; ++word) {
     uint64_t bits = slab->free_bits[word];
-    while (bits != 0 && taken < wanted) {
+    const uintptr_t start = slab->start + size_t{word} * 64 * block_bytes;
+    for (; bits != 0 && taken < wanted; bits &= bits - 1) {
       const auto bit = static_cast<size_t>(std::countr_zero(bits));
-      bits &= bits - 1;
-      blocks[taken++] =
-          reinterpret_cast<void*>(slab->start + (size_t{word} * 64 + bit) * block_bytes);
+      blocks[taken++] = reinterpret_cast<void*>(start + bit * block_bytes);
     }
     slab->free_bits[word] = bits;
     if (bits != 0) break;

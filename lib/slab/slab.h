@@ -146,36 +146,39 @@ size_t slab_purge(Slab* slab);
 // Returns their bytes.
 size_t count_purged_pages(Slab* slab);
 
-// Whether p lies in the slab.
-inline bool lies_in(const Slab* slab, const void* p) {
-  return address_of(p) - slab->start < slab->blocks * block_bytes_of(slab->class_id);
-}
-
-// Puts blocks of the slab back. One that is in the slab already was freed by two threads at the
-// same instant: the block map stops every other second free.
-inline void slab_put(Slab* slab, void* const* blocks, size_t count) {
+// Puts blocks back as long as they are the slab's, the first of which is; how many. One that is in
+// the slab already was freed by two threads at the same instant: the block map stops every other
+// second free.
+inline size_t slab_put(Slab* slab, void* const* blocks, size_t count) {
   const SizeClass& c = size_class(slab->class_id);
   const uintptr_t start = slab->start;
+  const size_t blocks_bytes = size_t{slab->blocks} * c.block_bytes;
+  uint64_t* const words = slab->free_bits;
   size_t lowest = slab->hint;
-  for (size_t i = 0; i < count;) {
-    size_t index = block_index(c, address_of(blocks[i]) - start);
+  size_t done = 0;
+  size_t offset = address_of(blocks[0]) - start;
+  do {
+    size_t index = block_index(c, offset);
     const size_t at = index / 64;
-    uint64_t word = slab->free_bits[at];
+    uint64_t word = words[at];
     // Neighbours come in a row: their bits are gathered in a register.
     do {
       const uint64_t bit = uint64_t{1} << (index % 64);
-      if (EP_UNLIKELY((word & bit) != 0)) die_double_free(blocks[i]);
+      if (EP_UNLIKELY((word & bit) != 0)) die_double_free(blocks[done]);
       word |= bit;
-      if (++i == count) break;
-      index = block_index(c, address_of(blocks[i]) - start);
+      if (++done == count) break;
+      offset = address_of(blocks[done]) - start;
+      if (offset >= blocks_bytes) break;
+      index = block_index(c, offset);
     } while (index / 64 == at);
-    slab->free_bits[at] = word;
+    words[at] = word;
     if (at < lowest) lowest = at;
-  }
+  } while (done < count && offset < blocks_bytes);
   slab->hint = static_cast<uint8_t>(lowest);
   if (EP_UNLIKELY(slab->purged_pages != 0)) count_purged_pages(slab);
   slab->pages = SlabPages::kChanged;
-  slab->free_count += static_cast<uint32_t>(count);
+  slab->free_count += static_cast<uint32_t>(done);
+  return done;
 }
 
 // Whether a block of the slab starts at p, live or not.
