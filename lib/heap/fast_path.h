@@ -2,10 +2,12 @@
 //
 // Who may call  heap/ and preload/, which inline them into malloc, free and the operators.
 // Cost          counted by tests/scenario/golden; no lock, no atomic read-modify-write, no call.
-// Order         a top changes before what it leads to is written. The processor knows late where a
-//               cell (in malloc) or a slot (in free) is, and the addition to the top, which loads
-//               it, waits for all stores before it whose addresses are not known yet: a pair of
-//               random classes took 11 ns in place of 9.
+// Order         malloc changes the top before it writes the cell: the processor knows late where that
+//               is, and the addition to the top, which loads it, waits for stores before it whose
+//               addresses are not known yet: where classes come at random a pair took 11 ns, now 9.
+//               free writes the slot before the top counts it: so a signal handler that allocates
+//               between any two instructions here, or never comes back, gets no block that is
+//               another's (tests/dropin/signal_step.c). The slow path has locks and promises nothing.
 // Result        of the try_ functions nullptr: nothing was done, the slow path decides.
 #pragma once
 
@@ -30,6 +32,7 @@ EP_ALWAYS_INLINE void* pop_block(ThreadCache& cache, size_t magazine) {
   const auto code = static_cast<BlockCode>(magazine - first_magazine_of(Blocks::kKind));
   // Before the cell: see Order.
   cache.top[magazine].add(ThreadCache::kPop);
+  EP_IN_ORDER();
   mark_live<Blocks::kShape>(cell_at<Blocks::kShape>(step), code);
   void* block = block_at<Blocks::kShape>(step);
   EP_ASSUME(block != nullptr);
@@ -50,9 +53,10 @@ EP_ALWAYS_INLINE bool push_block(uintptr_t step) {
   EP_OPAQUE(code);
   if constexpr (has_places(Blocks::kShape)) EP_OPAQUE(cell);
   mark_dead<Blocks::kShape>(*cell);
-  // Before the slot: see Order.
-  cache.top[kFirst + code].add(1);
   cache.slot(top + 1) = step;
+  // Not before: see Order.
+  EP_IN_ORDER();
+  cache.top[kFirst + code].add(1);
   return true;
 }
 
