@@ -45,6 +45,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
   BlockPlace place;
   uint32_t block = kNoBlock;
   bool was_empty = false;
+  bool has_spun = false;
   uint64_t taken_out = 0;
   auto search = Pool::Search::kFree;
   for (;;) {
@@ -57,8 +58,9 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     // Messages that nobody is there to see stay as long as there is room elsewhere.
     if (search == Pool::Search::kFree) {
       // What it took out may be of other sizes: then the search goes on elsewhere.
-      spin_for_room(false, deadline);
-      search = Pool::Search::kEverywhere;
+      const bool is_likely_here = !has_spun && spin_for_room(false, deadline);
+      if (!is_likely_here) search = Pool::Search::kEverywhere;
+      has_spun = true;
       continue;
     }
     // Others may publish and pass what is of other sizes for as long as we look.
@@ -83,6 +85,7 @@ ep_ring_error Publisher::reserve(uint64_t bytes, int timeout_ms, ep_ring_buffer*
     if (error == EP_RING_OK && may_go_on(++taken_out, deadline)) continue;
     if (!wait_for_room(deadline)) return timeout_ms == 0 ? EP_RING_NO_MEMORY : EP_RING_TIMEOUT;
     search = Pool::Search::kFree;
+    has_spun = false;
     if (handle_.attend() != EP_RING_OK) return EP_RING_FENCED;
   }
   *buffer = handle_.lend(bytes, block, place);
@@ -169,6 +172,11 @@ ep_ring_error Publisher::publish_one(HeaderWords& header, const BlockPlace& plac
     const uint64_t word = region.slot_word(region.slot_of(cursor_)).load_acquire();
     const int32_t ahead = laps_ahead(word, region.lap_of(cursor_));
     if (ahead > 0) {
+      // Whole laps, of a batch whose publisher says so at its end, or was stopped in it.
+      if (i >= 2 * slots && !is_restored) {
+        is_restored = true;
+        restore_ring_hints(region);
+      }
       catch_up();
       continue;
     }
@@ -225,11 +233,13 @@ void Publisher::take_turn(Turn& turn) const {
   turn.take_over();
 }
 
-// It never goes back: one that lies laps behind shows no publisher a place that is free.
+// It never goes back: from one that lies laps behind every publisher looks through all that others
+// have published since. Refused so often, it is raised by others.
 void Publisher::store_tail() {
   SharedU64& tail = handle_.region().header().tail;
-  for (uint64_t seen = tail.load_relaxed(); seen < cursor_; seen = tail.load_relaxed()) {
-    if (tail.change(seen, cursor_)) return;
+  for (unsigned i = 0; i < kMembersMax; ++i) {
+    const uint64_t seen = tail.load_relaxed();
+    if (seen >= cursor_ || tail.change(seen, cursor_)) return;
   }
 }
 

@@ -4,8 +4,10 @@
 // Steps     intent (the whole header, in the producer's own record) → block attached to sequence
 //           t → slot t claimed: from here on the message exists, and whoever finds the slot can
 //           finish it from the intent → header line written, its sequence last: consumers see it.
-//           Claiming is the only step in which producers compete; who loses goes on with t + 1.
-// Cost      one locked instruction, 26 words written, a line of which consumers poll.
+//           Producers compete for the claim, where who loses goes on with t + 1, and to raise the
+//           tail, which once a batch tells the next ones where to begin.
+// Cost      a locked instruction for the claim and one a batch for the tail, a fence a batch, 26
+//           words written, a line of which consumers poll.
 // Full      slot t still holds message t - slots: the policies of the groups that have not passed
 //           it decide.
 // Reclaim   who publishes also takes out what has passed: so blocks come back to who needs them. In

@@ -7,6 +7,8 @@ using namespace order;
 
 class PublishOrder : public OrderFixture {
  protected:
+  std::function<void()> again_;
+
   // False: the ring is full.
   bool publish_as(ep_ring_producer* other) {
     ep_ring_buffer buffer;
@@ -48,6 +50,53 @@ TEST_F(PublishOrder, TheTailNeverGoesBack) {
   });
   EXPECT_GT(laps_behind, 4U);
   ep_ring_producer_close(other);
+  expect_empty("at the end");
+}
+
+// Consumers may empty the slots of a batch that is under way, so that it never finds the ring full
+// and says nothing of itself for laps; who publishes meanwhile finds its way all the same.
+TEST_F(PublishOrder, ABatchOfManyLaps) {
+  constexpr size_t kBatch = size_t{8} * kSlots;
+  constexpr uint32_t kStepsBetween = 100;
+  ep_ring_producer* other = nullptr;
+  ASSERT_EQ(ep_ring_producer_open(ring, &other), EP_RING_OK);
+  ep_ring_consumer* consumer = join("c");
+  std::vector<ep_ring_buffer> buffers(kBatch);
+  for (ep_ring_buffer& buffer : buffers) {
+    ASSERT_EQ(ep_ring_reserve(producer, 64, 0, &buffer), EP_RING_OK);
+  }
+  ep_ring_buffer meanwhile;
+  ASSERT_EQ(ep_ring_reserve(other, 64, 0, &meanwhile), EP_RING_OK);
+
+  uint64_t taken = 0;
+  bool is_published = false;
+  std::function<void()> act = [&] {
+    ep_ring_message message;
+    while (ep_ring_get(consumer, 0, &message) == EP_RING_OK) {
+      ++taken;
+      ASSERT_EQ(ep_ring_ack(consumer, &message), EP_RING_OK);
+      ASSERT_EQ(ep_ring_checkpoint(consumer, message.sequence), EP_RING_OK);
+    }
+    if (taken > 6 * kSlots && !is_published) {
+      EXPECT_EQ(ep_ring_publish(other, &meanwhile, nullptr, 0, nullptr), EP_RING_OK);
+      is_published = true;
+    }
+    in_between = &again_;
+    steps_left = kStepsBetween;
+  };
+  again_ = act;
+  size_t published = 0;
+  EXPECT_TRUE(interrupt(UINT32_MAX, act, [&] {
+    steps_left = kStepsBetween;
+    EXPECT_EQ(ep_ring_publish_batch(producer, buffers.data(), kBatch, nullptr, 0, &published),
+              EP_RING_OK);
+  }));
+  EXPECT_EQ(published, kBatch);
+  EXPECT_TRUE(is_published);
+  take_all(consumer, nullptr);
+  ep_ring_consumer_close(consumer, nullptr);
+  ep_ring_producer_close(other);
+  EXPECT_EQ(ep_ring_group_remove(ring, "g"), EP_RING_OK);
   expect_empty("at the end");
 }
 
