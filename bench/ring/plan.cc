@@ -150,10 +150,10 @@ void Plan::add_ring_stream(const std::string& name, const MessageForm& message,
 void Plan::add_ring_streams() {
   // Half of the slots, and a quarter of the link's pool at most.
   constexpr size_t kStockBytes = size_t{64} << 20;
-  add_ring_stream("header", {64, Touch::kNothing, false}, StreamForm{});
   for (const size_t bytes : kSizes) {
     StreamForm one;
     add_ring_stream(size_name(bytes), form(bytes), one);
+    add_ring_stream(size_name(bytes) + "/header", {bytes, Touch::kNothing, false}, one);
     const uint64_t half = options_.slots / 2;
     one.burst = std::max<uint64_t>(std::min<uint64_t>(half, kStockBytes / bytes), kBatch);
     one.burst -= one.burst % kBatch;

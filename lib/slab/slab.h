@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "base/annotations.h"
+#include "base/check.h"
 #include "base/die.h"
 #include "base/list.h"
 #include "base/units.h"
@@ -146,13 +147,14 @@ size_t slab_purge(Slab* slab);
 // Returns their bytes.
 size_t count_purged_pages(Slab* slab);
 
-// Puts blocks back as long as they are the slab's, the first of which is; how many. One that is in
-// the slab already was freed by two threads at the same instant: the block map stops every other
-// second free.
+// Puts blocks back, one at least, as long as they are the slab's, the first of which is; how many.
+// One that is in the slab already was freed by two threads at the same instant: the block map stops
+// every other second free.
 inline size_t slab_put(Slab* slab, void* const* blocks, size_t count) {
+  EP_ASSERT(count != 0);
   const SizeClass& c = size_class(slab->class_id);
   const uintptr_t start = slab->start;
-  const size_t blocks_bytes = size_t{slab->blocks} * c.block_bytes;
+  const size_t end_offset = size_t{slab->blocks} * c.block_bytes;
   uint64_t* const words = slab->free_bits;
   size_t lowest = slab->hint;
   size_t done = 0;
@@ -168,12 +170,12 @@ inline size_t slab_put(Slab* slab, void* const* blocks, size_t count) {
       word |= bit;
       if (++done == count) break;
       offset = address_of(blocks[done]) - start;
-      if (offset >= blocks_bytes) break;
+      if (offset >= end_offset) break;
       index = block_index(c, offset);
     } while (index / 64 == at);
     words[at] = word;
     if (at < lowest) lowest = at;
-  } while (done < count && offset < blocks_bytes);
+  } while (done < count && offset < end_offset);
   slab->hint = static_cast<uint8_t>(lowest);
   if (EP_UNLIKELY(slab->purged_pages != 0)) count_purged_pages(slab);
   slab->pages = SlabPages::kChanged;

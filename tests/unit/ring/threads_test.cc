@@ -156,7 +156,7 @@ void consume_slowly(ep_ring_consumer* consumer, const std::atomic<bool>& is_over
       }
       check_all_bytes(messages[i]);
       const int acked = ep_ring_ack(consumer, &messages[i]);
-      ASSERT_TRUE(acked == EP_RING_OK || acked == EP_RING_GONE);
+      ASSERT_TRUE(acked == EP_RING_OK || acked == EP_RING_GONE) << acked;
       if (is_held && i % 2 != 0) {
         check_all_bytes(messages[i]);
         ASSERT_EQ(ep_ring_unhold(consumer, &messages[i]), EP_RING_OK);

@@ -37,10 +37,11 @@ class ModelledSlab {
   }
 
   // As many of those from `index` on as there are.
-  void put(size_t index, size_t count) {
+  void put(size_t index, size_t most) {
+    const size_t count = std::min(most, out_.size() - index);
     const auto first = out_.begin() + static_cast<ptrdiff_t>(index);
-    const auto last = first + static_cast<ptrdiff_t>(std::min(count, out_.size() - index));
-    slab_put(slab_, &*first, static_cast<size_t>(last - first));
+    const auto last = first + static_cast<ptrdiff_t>(count);
+    ASSERT_EQ(slab_put(slab_, &*first, count), count);
     in_.insert(first, last);
     out_.erase(first, last);
   }

@@ -91,6 +91,32 @@ TEST_F(SlabTest, RecordsOfNeighboursAreApart) {
   }
 }
 
+// A batch of several slabs is put back run by run: each takes what is its own, wherever the next
+// one lies.
+TEST_F(SlabTest, PutsBackUpToTheFirstOfAnother) {
+  for (size_t i = 0; i < kClasses; ++i) {
+    Slab* slabs[3];
+    void* blocks[3][2];
+    for (size_t n = 0; n < 3; ++n) {
+      slabs[n] = slab_create(class_at(i), kTestNode);
+      ASSERT_EQ(slab_take(slabs[n], blocks[n], 2), 2U);
+    }
+    for (const size_t other : {size_t{0}, size_t{2}}) {
+      void* const batch[] = {blocks[1][1], blocks[1][0], blocks[other][0], blocks[1][1]};
+      const uint32_t before = slabs[other]->free_count;
+      EXPECT_EQ(slab_put(slabs[1], batch, 4), 2U)
+          << "class of " << size_class(class_at(i)).block_bytes;
+      EXPECT_EQ(slabs[1]->free_count, slabs[1]->blocks);
+      EXPECT_EQ(slabs[other]->free_count, before);
+      ASSERT_EQ(slab_take(slabs[1], blocks[1], 2), 2U);
+    }
+    for (size_t n = 0; n < 3; ++n) {
+      EXPECT_EQ(slab_put(slabs[n], blocks[n], 2), 2U);
+      slab_destroy(slabs[n]);
+    }
+  }
+}
+
 TEST_F(SlabTest, OnlyBlocksStartAtTheirStarts) {
   for (size_t i = 0; i < kClasses; ++i) {
     Slab* slab = slab_create(class_at(i), kTestNode);
