@@ -59,7 +59,21 @@ def parse_list(text):
     return requests
 
 
-def resolve(name, path, own_library):
+def parse_settings(items, names):
+    """['a:X=1', 'a:Y=2'], of the allocators `names` -> {'a': ('X=1', 'Y=2')}"""
+    settings = {}
+    for item in items:
+        name, _, setting = item.partition(":")
+        variable, equals, _ = setting.partition("=")
+        if not variable or not equals:
+            raise Unknown(f"--set {item}: not NAME:VARIABLE=VALUE")
+        if name not in names:
+            raise Unknown(f"--set {item}: {name} is not one of {', '.join(names)}")
+        settings[name] = (*settings.get(name, ()), setting)
+    return settings
+
+
+def resolve(name, path, own_library, settings=()):
     """Finds the library and makes sure that a preloaded program has it."""
     if path is None and name == OURS:
         path = own_library
@@ -70,7 +84,7 @@ def resolve(name, path, own_library):
             raise Missing(f"allocator {name}: no such library: {path}")
         path = str(Path(path).resolve())
     _check_preload(name, path)
-    return Allocator(name, path)
+    return Allocator(name, path, settings)
 
 
 def _installed(name):

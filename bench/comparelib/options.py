@@ -61,6 +61,8 @@ def parse(root):
     add("--ours", metavar="LIST", default=[], type=names,
         help=f"allocators that are no peers besides {allocators.OURS}, and every other name that "
         "begins so")
+    add("--set", metavar="NAME:VARIABLE=VALUE", action="append", default=[],
+        help="an environment variable for the runs of one allocator; may be repeated")
     add("--figures", metavar="LIST", type=figures, default="time,memory",
         help=f"which of {', '.join(FIGURES)} are shown (default: %(default)s)")
     add("--build", metavar="DIR", type=Path, default=root / "build",

@@ -88,6 +88,17 @@ class ListsTest(unittest.TestCase):
             with self.assertRaises(Unknown, msg=text):
                 allocators.parse_list(text)
 
+    def test_settings(self):
+        self.assertEqual(
+            allocators.parse_settings(["a:X=1", "b:Y=2=3", "a:Z="], ["a", "b"]),
+            {"a": ("X=1", "Z="), "b": ("Y=2=3",)},
+        )
+        for text in ("a", "a:X", "a:=1", "c:X=1", "X=1", ""):
+            with self.assertRaises(Unknown, msg=text):
+                allocators.parse_settings([text], ["a", "b"])
+        library = allocators.resolve("glibc", None, None, ("X=1",))
+        self.assertEqual(library.environment(), [f"LD_PRELOAD={library.path}", "X=1"])
+
     def test_workloads(self):
         self.assertEqual([w.name for w in workloads.parse_list("tree,redis")], ["tree", "redis"])
         self.assertEqual(workloads.parse_list("all"), workloads.CATALOG)

@@ -23,7 +23,7 @@
 // x keeps its value, and the compiler forgets where it came from: so that it holds on to no address
 // or older form of it, which would cost an instruction on the fast path.
 #define EP_OPAQUE(x) __asm__("" : "+r"(x))
-// The compiler moves no memory access across, so that a signal handler finds what was written above.
+// The compiler moves no access to memory across: a signal handler finds what was written above.
 #define EP_IN_ORDER() __asm__ volatile("" : : : "memory")
 // What the program has shown already and the compiler cannot see.
 #define EP_ASSUME(x)                   \

@@ -2,12 +2,13 @@
 //
 // Who may call  heap/ and preload/, which inline them into malloc, free and the operators.
 // Cost          counted by tests/scenario/golden; no lock, no atomic read-modify-write, no call.
-// Order         malloc changes the top before it writes the cell: the processor knows late where that
-//               is, and the addition to the top, which loads it, waits for stores before it whose
-//               addresses are not known yet: where classes come at random a pair took 11 ns, now 9.
-//               free writes the slot before the top counts it: so a signal handler that allocates
-//               between any two instructions here, or never comes back, gets no block that is
-//               another's (tests/dropin/signal_step.c). The slow path has locks and promises nothing.
+// Order         malloc changes the top before it writes the cell: the processor knows late where
+//               that is, and the addition to the top, which loads it, waits for stores before it
+//               whose addresses are not known yet: where classes come at random a pair took 11 ns,
+//               now 9. free writes the slot before the top counts it: so a signal handler that
+//               allocates between any two instructions here, or never comes back, gets no block
+//               that is another's (tests/dropin/signal_step.c). The slow path has locks and
+//               promises nothing.
 // Result        of the try_ functions nullptr: nothing was done, the slow path decides.
 #pragma once
 
